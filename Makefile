@@ -1,0 +1,46 @@
+EXTRAS ?= all,dev
+PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3.12),$(shell command -v python3.13),python3)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: setup demo test lint native wheel sanitize check-long constraints
+setup: .venv/setup
+
+# a change of the declared packages installs again; a change of native code only rebuilds it
+.venv/setup: pyproject.toml setup.py constraints.txt $(wildcard csrc/* csrc/include/*)
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	python -m pip install -q --disable-pip-version-check -c constraints.txt \
+		$(if $(filter %.toml %.txt,$?),-e '.[$(EXTRAS)]',--no-deps -e .)
+	touch $@
+
+demo: setup
+	fastseq demo
+
+test: setup
+	pytest
+
+lint: setup
+	ruff check
+	ruff format --check
+	cython-lint csrc
+	pyright
+
+# rebuild in place, one build at a time
+native:
+	flock .venv/build.lock python setup.py -q build_ext --inplace
+
+wheel: setup
+	rm -rf dist
+	python -m build
+
+# -s, or pytest swallows the report
+sanitize: setup
+	FASTSEQ_SANITIZE=1 python -m pip install -q --no-deps -e .
+	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+		python -m pytest -s tests/sequence tests/reliability tests/io tests/hostile; \
+	status=$$?; python -m pip install -q --no-deps -e . && exit $$status
+
+check-long: sanitize
+
+constraints: setup
+	pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+	touch .venv/setup

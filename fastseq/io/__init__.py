@@ -1,0 +1,1 @@
+"""Plain tables and arrays from files and back, nothing clever."""

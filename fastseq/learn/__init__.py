@@ -1,0 +1,1 @@
+"""Data, augmentation, losses, recipes, the training loop, evaluation."""

@@ -1,0 +1,1 @@
+"""A module becomes a plan: one runnable, explainable form of a trained model."""

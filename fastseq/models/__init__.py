@@ -1,0 +1,1 @@
+"""Networks and trees by name, what goes into them and what their numbers mean."""

@@ -1,0 +1,1 @@
+"""Can the explanations be trusted: k-mer KLD, signal to noise, length weights."""

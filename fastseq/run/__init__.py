@@ -1,0 +1,1 @@
+"""Blocks of sequences in, plan, reduced blocks out."""

@@ -1,0 +1,1 @@
+"""The questions: predict, mutate, attribute, score variants, compare."""

@@ -1,0 +1,1 @@
+"""What a sequence is: codes, k-mers, shuffles, features, edits, alleles, motifs. No torch here."""

@@ -1,0 +1,1 @@
+"""Pictures and reports; they take results and look at nothing above them."""
