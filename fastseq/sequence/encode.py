@@ -1,4 +1,4 @@
-"""Text becomes codes or one-hot arrays, and back; codes, text and one-hot turn to the other strand."""
+"""Text becomes codes or one-hot arrays, and back; all of them turn to the other strand."""
 
 from dataclasses import dataclass
 
@@ -68,7 +68,7 @@ def _rows(seqs) -> tuple[list[np.ndarray] | np.ndarray, bool]:
 
 
 def encode(
-    seqs: Text | Ragged,
+    seqs: "Text | Ragged",
     *,
     unknown: str = "mask",
     length: int | None = None,
@@ -100,7 +100,7 @@ def encode(
 
 
 def one_hot(
-    seqs: Text | Ragged,
+    seqs: "Text | Ragged",
     *,
     layout: str = "ncl",
     dtype="uint8",
