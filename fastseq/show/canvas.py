@@ -1,0 +1,86 @@
+"""What all figures share: panels, shaded spans, tables as columns, SVG for a page."""
+
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from fastseq._lazy import load
+from fastseq.errors import TableError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito: apart for every common form of colour blindness, on white and on black
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#888888"
+
+Span: TypeAlias = "tuple[int, int] | tuple[int, int, str]"
+"""start, end (0-based, half-open) and perhaps a label."""
+
+Table: TypeAlias = "Mapping[str, Any] | Sequence[Mapping[str, Any]]"
+"""Columns by name (a DataFrame, a dict of arrays) or rows as dicts."""
+
+
+def to_svg(figure: "Figure") -> str:
+    """Return a figure as inline SVG: the same bytes each time, black drawn in the page's colour."""
+    text = io.StringIO()
+    options = {"svg.fonttype": "none", "svg.hashsalt": "fastseq", "savefig.dpi": 150}
+    with load("matplotlib").rc_context(options):
+        metadata = dict.fromkeys(["Date", "Creator", "Format", "Type"])
+        figure.savefig(text, format="svg", transparent=True, metadata=metadata)
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :].replace("#000000", "currentColor")
+    # a hundredth of a point is below a pixel, and half of the file
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+
+
+def panels(
+    rows: int, columns: int = 1, *, width: float, height: float, **grid: Any
+) -> "tuple[Figure, list[Axes]]":
+    """Return a figure of ``width`` inches and its axes; ``height`` is that of one row."""
+    ratios = grid.pop("height_ratios", None)
+    figure = load("matplotlib.figure").Figure(
+        figsize=(width, 0.55 + rows * height), layout="constrained"
+    )
+    axes = figure.subplots(
+        rows, columns, squeeze=False, gridspec_kw={"height_ratios": ratios}, **grid
+    )
+    for panel in axes.flat:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.tick_params(labelsize="small")
+    return figure, list(axes.flat)
+
+
+def width_of(length: int) -> float:
+    """Return a width in inches at which the letters of a logo can still be read."""
+    return float(np.clip(1.5 + 0.09 * length, 6, 40))
+
+
+def shade(axes: "Sequence[Axes]", spans: Iterable[Span]) -> None:
+    """Shade stretches on all axes and write their labels above the first."""
+    for span in spans:
+        start, end = span[0] - 0.5, span[1] - 0.5
+        for panel in axes:
+            panel.axvspan(start, end, color=PURPLE, alpha=0.18, linewidth=0, zorder=0)
+        if len(span) > 2:
+            place = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom"}
+            axes[0].annotate(
+                span[2], ((start + end) / 2, 1.0), fontsize="x-small", annotation_clip=True, **place
+            )
+
+
+def columns_of(table: Table, *needed: str) -> dict[str, np.ndarray]:
+    """Return a table's columns as arrays; the ``needed`` ones must be among them."""
+    if not hasattr(table, "keys"):
+        names = list(dict.fromkeys(name for row in table for name in row))
+        table = {name: [row.get(name, np.nan) for row in table] for name in names}
+    columns = {str(name): np.asarray(table[name]) for name in table}
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise TableError(
+            f"the table has no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}"
+        )
+    return columns
