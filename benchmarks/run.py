@@ -122,7 +122,9 @@ def release(package: str | None) -> str | None:
 
 def machine() -> dict:
     """Return the machine in words: processor, cores, system."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if os.path.exists("/proc/cpuinfo") else []
+    lines = (
+        Path("/proc/cpuinfo").read_text().splitlines() if os.path.exists("/proc/cpuinfo") else []
+    )
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     return {
         "processor": name or platform.processor(),
@@ -134,6 +136,7 @@ def machine() -> dict:
 
 def stamp(command: str) -> dict:
     """Return where and when a result was made: commit, date, machine, versions, command."""
+
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True)
         return done.stdout.strip()

@@ -3,15 +3,13 @@
 Axis letters, the same in every docstring: n sequences, l positions (bp), t tasks, e edits.
 """
 
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastseq.errors import DTypeError, ShapeError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Codes: TypeAlias = NDArray[np.uint8]
 """uint8, (n, length) or (length,): A C G T = 0 1 2 3, anything else 4."""
@@ -22,7 +20,7 @@ OneHot: TypeAlias = NDArray[np.generic]
 Attributions: TypeAlias = NDArray[np.floating]
 """float, (n, 4, length) maps or (n, length) scores at the observed base."""
 
-Text: TypeAlias = "str | bytes | bytearray | memoryview | Sequence[str] | Sequence[bytes] | NDArray"
+Text: TypeAlias = str | bytes | bytearray | memoryview | Sequence[str] | Sequence[bytes] | NDArray
 """Whatever holds sequences: one text, a list of texts, an S, U, object or uint8 array."""
 
 UNKNOWN = 4

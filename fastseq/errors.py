@@ -83,3 +83,7 @@ class ResumeError(FastseqError, RuntimeError):
 
 class MissingExtraError(FastseqError, ModuleNotFoundError):
     """An optional dependency that is not installed, with the line that installs it."""
+
+
+class FastseqWarning(UserWarning):
+    """Something that still gives an answer, but perhaps not the one that was meant."""

@@ -1,0 +1,76 @@
+"""What was built and what runs here, in sentences."""
+
+import os
+import platform
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pkgutil import iter_modules
+
+from fastseq import _native
+from fastseq._lazy import EXTRA
+
+DISTRIBUTION = "fastseq-genomics"
+
+
+def info() -> dict[str, object]:
+    """Return versions, native modules with their CPU paths, extras and devices, as JSON values.
+
+    Returns
+    -------
+    dict
+        ``fastseq``, ``python``, ``system`` and ``cores``; ``native``: module -> CPU paths it can
+        take here, the one in use last; ``extras``: extra -> {package: version or None};
+        ``missing``: one sentence per absent extra; ``devices``: one line each.
+
+    Examples
+    --------
+    >>> "native" in info()
+    True
+    """
+    extras: dict[str, dict[str, str | None]] = {}
+    for package, extra in EXTRA.items():
+        extras.setdefault(extra, {})[package] = _version(package)
+    missing = [
+        f"{', '.join(name for name, found in packages.items() if not found)} not installed: "
+        f"pip install '{DISTRIBUTION}[{extra}]'"
+        for extra, packages in extras.items()
+        if not all(packages.values())
+    ]
+    return {
+        "fastseq": _version(DISTRIBUTION) or "not installed as a distribution",
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "native": _native_modules(),
+        "extras": extras,
+        "missing": missing,
+        "devices": _devices(),
+    }
+
+
+def _version(package: str) -> str | None:
+    name = {"sklearn": "scikit-learn"}.get(package, package)
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _native_modules() -> dict[str, list[str]]:
+    return {
+        name: list(getattr(import_module(f"fastseq._native.{name}"), "PATHS", ["portable"]))
+        for _, name, _ in iter_modules(_native.__path__)
+    }
+
+
+def _devices() -> list[str]:
+    if find_spec("torch") is None:
+        return ["no torch, so no models: sequences, k-mers and reliability only"]
+    torch = import_module("torch")
+    lines = [f"cpu, {torch.get_num_threads()} threads in torch {torch.__version__}"]
+    for number in range(torch.cuda.device_count()):
+        lines.append(f"cuda:{number}, {torch.cuda.get_device_name(number)}")
+    return lines

@@ -1,0 +1,363 @@
+"""A plan: a trained model ready to run on codes and edits, and able to say how it runs."""
+
+import copy
+import os
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fastseq.arrays import UNKNOWN, Codes, check
+from fastseq.errors import ModelError, OptionError
+from fastseq.models.checkpoints import load
+from fastseq.models.specs import InputSpec, OutputScale, Strand, TargetSpec
+from fastseq.sequence.edits import Edits, apply, window
+
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+# 64 x 110 bp x 64 channels in float32 is 1.8 MB: a layer's input and output stay in L2/L3
+MICRO_BATCH = 64
+
+
+class Plan:
+    """A model in eval mode on one device, fed fixed-size micro-batches of codes.
+
+    Every micro-batch has the same padded shape, so an answer does not depend on the sequence's
+    neighbours or on how many there are.
+
+    Attributes
+    ----------
+    input_spec : InputSpec
+    target_spec : TargetSpec
+        Task names are filled in from the model's answer where the model carries no spec.
+    device : torch.device
+    precision : str
+    micro_batch : int
+        Sequences run at once.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        length: int | None = None,
+        device: str | torch.device | None = None,
+        precision: Precision = "float32",
+        micro_batch: int | None = None,
+    ) -> None:
+        if precision not in ("float32", "bfloat16"):
+            raise OptionError(f"precision={precision!r}; expected 'float32' or 'bfloat16'")
+        if micro_batch is not None and micro_batch < 1:
+            raise OptionError(f"batch_size={micro_batch}; expected at least 1")
+        self.input_spec: InputSpec = _input_spec(model, length)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.precision = precision
+        self.micro_batch = micro_batch or MICRO_BATCH
+        # a copy, so that the caller's model keeps its mode, device and gradients
+        self._module = copy.deepcopy(model).eval().requires_grad_(False).to(self.device)
+        self.target_spec: TargetSpec = getattr(model, "target_spec", None) or TargetSpec()
+        self.target_spec, self.positions = self._probe()
+
+    def _probe(self) -> tuple[TargetSpec, int | None]:
+        """Run one input of unknown bases; return the spec with its tasks, and profile positions."""
+        codes = np.full((1, self.input_spec.length), UNKNOWN, np.uint8)
+        spec = self.input_spec
+        try:
+            with torch.inference_mode():
+                raw = self._forward(codes, "+")
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            first = str(error).strip().partition("\n")[0]
+            raise ModelError(
+                f"{type(self._module).__name__} cannot take float32 (1, {spec.channels}, "
+                f"{spec.length}): {first}"
+            ) from error
+        if not isinstance(raw, Tensor) or raw.ndim not in (1, 2, 3) or len(raw) != 1:
+            found = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
+            raise ModelError(
+                f"{type(self._module).__name__} answered one input with {found}; expected a "
+                "tensor (1,), (1, tasks) or (1, tasks, positions)"
+            )
+        score = self.target_spec.score(raw)
+        names = self.target_spec.tasks
+        if len(names) != score.shape[1]:
+            if names != TargetSpec().tasks:
+                raise ModelError(
+                    f"{type(self._module).__name__} answers {score.shape[1]} tasks; its "
+                    f"TargetSpec names {len(names)}: {', '.join(names)}"
+                )
+            names = tuple(f"task{i}" for i in range(score.shape[1]))
+        given = self.target_spec.to_dict() | {"tasks": names}
+        return TargetSpec.from_dict(given), score.shape[2] if score.ndim == 3 else None
+
+    def _forward(self, codes: Codes, strand: Strand) -> Tensor:
+        """Return raw scores of full-length codes, as the module gives them, in float32."""
+        x = self.input_spec.expand(self.input_spec.place(codes), strand).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, self.precision == "bfloat16"):
+            return self._module(x).float()
+
+    def _answer(self, codes: Codes, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
+        """Return answers without the offset, in forward terms: slope * activation(score)."""
+        spec = self.target_spec
+        with torch.inference_mode():
+            score = spec.score(self._forward(codes, strand))
+            answer = score if scale == "logit" else spec.activate(score) * spec.slope
+            if strand == "-":
+                answer = spec.same_strand(answer)
+        return answer.cpu().numpy()
+
+    def _batches(self, codes: Codes) -> Iterator[tuple[slice, Codes]]:
+        """Yield micro-batches of one shape; the last is padded with unknown bases."""
+        for first in range(0, len(codes), self.micro_batch):
+            batch = codes[first : first + self.micro_batch]
+            short = self.micro_batch - len(batch)
+            if short:
+                padding = np.full((short, codes.shape[1]), UNKNOWN, np.uint8)
+                batch = np.concatenate([batch, padding])
+            yield slice(first, first + self.micro_batch - short), batch
+
+    def _run(self, codes: Codes, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
+        out = np.empty((len(codes), *self.answer_shape), np.float32)
+        for rows, batch in self._batches(codes):
+            out[rows] = self._answer(batch, strand, scale)[: rows.stop - rows.start]
+        return out
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """Axes of one sequence's answer: (tasks,) or (tasks, positions)."""
+        tasks = len(self.target_spec.tasks)
+        return (tasks,) if self.positions is None else (tasks, self.positions)
+
+    def predict(
+        self, codes: Codes, *, strand: Strand = "+", scale: OutputScale = "output"
+    ) -> NDArray[np.float32]:
+        """Return the model's answers, in the units of its TargetSpec.
+
+        Parameters
+        ----------
+        codes : uint8, (n, variable) or (n, length)
+            Variable parts are placed inside the model's flanks.
+        strand : {"+", "-"}
+            "-" runs the reverse complement of the whole input; the answer is in forward terms.
+        scale : {"output", "logit"}
+            "logit" stops before the activation and the affine map.
+
+        Returns
+        -------
+        float32, (n, tasks) or (n, tasks, positions)
+
+        Raises
+        ------
+        LengthError
+            The rows are of neither length.
+        """
+        answer = self._run(check("codes", codes, "n l", dtype="uint8"), strand, scale)
+        return answer if scale == "logit" else answer + np.float32(self.target_spec.offset)
+
+    def effects(
+        self,
+        rows: Codes,
+        edits: Edits,
+        *,
+        left: int = 0,
+        length: int | None = None,
+        strand: Strand = "+",
+        scale: OutputScale = "output",
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the reference answers and what each edit changes.
+
+        Parameters
+        ----------
+        rows : uint8, (n, row_length)
+            Reference rows; the model sees [left, left + length) of each, edited or not.
+        edits : Edits
+        left, length : int
+            The window in a row; the whole row where not given. ``length`` is the model's
+            variable or full length.
+        strand, scale : as `predict`
+
+        Returns
+        -------
+        y_ref : float32, (n, tasks) or (n, tasks, positions)
+        deltas : float32, (e, tasks) or (e, tasks, positions)
+            Answer of the edited sequence minus answer of its row. The offset of the affine map
+            never enters, so it costs no digits.
+
+        Raises
+        ------
+        OptionError
+            An edit reaches outside its row.
+        """
+        rows = check("rows", rows, "n l", dtype="uint8")
+        length = rows.shape[1] - left if length is None else length
+        y_ref = self._run(window(rows, left, length), strand, scale)
+        deltas = np.empty((len(edits), *y_ref.shape[1:]), np.float32)
+        done = 0
+        for block in edits.blocks(self.micro_batch):
+            y_alt = self._run(apply(rows, block, left=left, length=length), strand, scale)
+            np.subtract(y_alt, y_ref[block.row], out=deltas[done : done + len(block)])
+            done += len(block)
+        return (y_ref if scale == "logit" else y_ref + np.float32(self.target_spec.offset)), deltas
+
+    def gradient(self, codes: Codes, *, task: int = 0, strand: Strand = "+") -> NDArray[np.float32]:
+        """Return the gradient of one task's score before the activation, at each base and channel.
+
+        Parameters
+        ----------
+        codes : uint8, (n, variable) or (n, length)
+        task : int
+            Profiles are summed over their positions.
+        strand : {"+", "-"}
+
+        Returns
+        -------
+        float32, (n, 4, length)
+            Channels A C G T on the + strand; full length, flanks included.
+        """
+        if strand == "-" and self.target_spec.strand_exchange:
+            task = self.target_spec.strand_exchange[task]
+        out = np.empty((len(codes), 4, self.input_spec.length), np.float32)
+        for rows, batch in self._batches(check("codes", codes, "n l", dtype="uint8")):
+            x = self.input_spec.expand(self.input_spec.place(batch), strand).to(self.device)
+            x.requires_grad_(True)
+            # cuDNN refuses a backward pass through a recurrent layer in eval mode
+            with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+                score = self.target_spec.score(self._module(x).float())
+                (grad,) = torch.autograd.grad(score[:, task].sum(), x)
+            out[rows] = self.input_spec.bases(grad, strand)[: rows.stop - rows.start].cpu().numpy()
+        return out
+
+    def explain(self) -> str:
+        """Return how each layer runs and why, one line each."""
+        spec = self.input_spec
+        lines = [
+            f"{type(self._module).__name__}: {spec.length} bp ({spec.variable} variable), "
+            f"{spec.channels} channels, {self.precision} on {self.device}, "
+            f"micro-batches of {self.micro_batch}",
+            "input  one look-up per base from codes, channels last in memory",
+        ]
+        lines += [
+            f"{name or 'model'}  {type(layer).__name__} runs in PyTorch: no layer is fused in "
+            "this version"
+            for name, layer in self._module.named_modules()
+            if not any(layer.children())
+        ]
+        affine = "" if self.target_spec.slope == 1 else f"{self.target_spec.slope:.6g} * "
+        lines.append(
+            f"output  {affine}{self.target_spec.activation} + {self.target_spec.offset:.6g} "
+            f"({self.target_spec.scale}): {', '.join(self.target_spec.tasks)}"
+        )
+        return "\n".join(lines)
+
+
+Runnable: TypeAlias = nn.Module | Plan | str | os.PathLike
+"""What the public functions take as a model; a list of these is an ensemble."""
+
+
+def _input_spec(model: nn.Module, length: int | None) -> InputSpec:
+    spec = getattr(model, "input_spec", None)
+    if spec is None:
+        if length is None:
+            raise OptionError(f"{type(model).__name__} carries no InputSpec; pass length= in bp")
+        return InputSpec(length)
+    if length not in (None, spec.length, spec.variable):
+        raise OptionError(
+            f"length={length}; the model takes {spec.length} bp"
+            + (f" or {spec.variable} bp inside its flanks" if spec.left or spec.right else "")
+        )
+    return spec
+
+
+def lower(
+    model: nn.Module | str | os.PathLike,
+    *,
+    length: int | None = None,
+    device: str | torch.device | None = None,
+    precision: Precision = "float32",
+    batch_size: int | None = None,
+) -> Plan:
+    """Return a plan that runs the model on codes and edits.
+
+    Parameters
+    ----------
+    model : nn.Module or path
+        Any module that maps float32 (n, 4, length) one-hot to (n,), (n, tasks) or (n, tasks,
+        positions), or a checkpoint. The module is copied, never changed.
+    length : int, optional
+        Input length in bp; needed where the module carries no InputSpec.
+    device : str or torch.device, optional
+        CUDA where there is one, else the CPU.
+    precision : {"float32", "bfloat16"}
+    batch_size : int, optional
+        Sequences run at once.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    OptionError, ModelError
+        The length is missing or wrong; the module refuses such input or answers in other shapes.
+    MissingFileError, CheckpointError
+        As `fastseq.models.load`.
+    """
+    if not isinstance(model, nn.Module):
+        if not isinstance(model, str | os.PathLike):
+            raise OptionError(
+                f"model is a {type(model).__name__}; expected an nn.Module, a checkpoint's path, "
+                "a Plan, or a list of these"
+            )
+        model = load(model)
+    return Plan(model, length=length, device=device, precision=precision, micro_batch=batch_size)
+
+
+def lower_all(
+    models: Runnable | Sequence[Runnable],
+    *,
+    length: int | None = None,
+    device: str | torch.device | None = None,
+    precision: Precision | None = None,
+    batch_size: int | None = None,
+) -> list[Plan]:
+    """Return the plans of a model or of an ensemble whose members agree on input and tasks.
+
+    Raises
+    ------
+    OptionError
+        The list is empty, a Plan is given together with options it already fixed, or members
+        differ in variable length, tasks or scale.
+    """
+    members = list(models) if isinstance(models, list | tuple) else [models]
+    if not members:
+        raise OptionError("an empty list of models; expected at least one")
+    plans = []
+    for member in members:
+        if isinstance(member, Plan):
+            _refuse_options(member, device=device, precision=precision, batch_size=batch_size)
+            plans.append(member)
+        else:
+            options = {"device": device, "precision": precision or "float32"}
+            plans.append(lower(member, length=length, batch_size=batch_size, **options))
+    first = plans[0]
+    for number, plan in enumerate(plans[1:], 1):
+        for what, mine, theirs in (
+            ("variable length", first.input_spec.variable, plan.input_spec.variable),
+            ("tasks", first.target_spec.tasks, plan.target_spec.tasks),
+            ("scale", first.target_spec.scale, plan.target_spec.scale),
+        ):
+            if mine != theirs:
+                raise OptionError(
+                    f"model {number} of the ensemble has {what} {theirs}; model 0 has {mine}"
+                )
+    return plans
+
+
+def _refuse_options(plan: Plan, **options: object) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise OptionError(
+            f"{', '.join(given)} given together with a Plan, which has fixed them "
+            f"({plan.precision} on {plan.device}); pass them to fastseq.lower instead"
+        )
