@@ -1,0 +1,48 @@
+"""Every model of the table builds, answers, explains itself and survives a checkpoint."""
+
+import pytest
+import torch
+
+from fastseq.errors import OptionError
+from fastseq.models import checkpoints, registry
+from fastseq.models.registry import build
+
+# small sizes, so that every family runs in a blink
+TINY: dict[str, dict] = {}
+
+NETWORKS = [entry.name for entry in registry.list() if entry.parameters]
+
+
+def test_the_printed_table_names_every_model():
+    table = str(registry.list())
+    assert all(entry.name in table for entry in registry.list())
+    assert "129,224" in table
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_answers_with_one_score_a_task(name):
+    model = build(name, **TINY.get(name, {})).eval()
+    spec, head = model.input_spec, model.target_spec
+    x = torch.randn(2, spec.channels, spec.length)
+    with torch.no_grad():
+        assert head.score(model(x)).shape[:2] == (2, len(head.tasks))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_checkpoint_gives_back_the_same_bits(name, tmp_path):
+    torch.manual_seed(0)
+    model = build(name, **TINY.get(name, {})).eval()
+    again = checkpoints.load(checkpoints.save(model, tmp_path / "m.safetensors"))
+    x = torch.randn(2, model.input_spec.channels, model.input_spec.length)
+    with torch.no_grad():
+        assert torch.equal(model(x), again(x))
+    assert (again.name, again.input_spec, again.target_spec) == (
+        model.name, model.input_spec, model.target_spec,
+    )  # fmt: skip
+
+
+def test_unknown_names_and_sizes_say_what_there_is():
+    with pytest.raises(OptionError, match="did you mean 'tum_resnet'"):
+        build("tum_resnett")
+    with pytest.raises(OptionError, match="has no size width; it has length"):
+        build("tum_resnet", width=3)
