@@ -1,0 +1,199 @@
+"""Recipes: how a training goes, as data one can print, compare and change by keyword."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from fastseq.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Some epochs under one optimizer and one schedule.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training rows.
+    optimizer : {"adamw", "adam", "sgd", "lion", "rmsprop"}
+    lr : float
+        Highest learning rate.
+    schedule : {"one_cycle", "cosine", "plateau", "noam", "constant"}
+        Stepped every batch, except "plateau", which halves lr after 2 epochs without gain.
+    weight_decay : float
+    average : {"none", "swa", "ema"}
+        Weights averaged over the epochs (swa) or steps (ema) of this stage.
+    """
+
+    epochs: int = 10
+    optimizer: Literal["adamw", "adam", "sgd", "lion", "rmsprop"] = "adamw"
+    lr: float = 5e-3
+    schedule: Literal["one_cycle", "cosine", "plateau", "noam", "constant"] = "one_cycle"
+    weight_decay: float = 0.01
+    average: Literal["none", "swa", "ema"] = "none"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stages, and what is done to the rows.
+
+    Parameters
+    ----------
+    stages : tuple of Stage
+    loss : str
+        A name of `fastseq.learn.losses`, or "auto": bce for 0/1 labels, bins_kl for a head of
+        bins, mse otherwise.
+    batch_size : int
+    strands : {"forward", "augment", "conjoined"}
+        As given; each row on a random strand; or the mean of both strands in every step.
+    shift : int
+        Rows are moved by up to so many bp inside their flanks, unknown beyond them.
+    label_noise : float
+        Sd of Normal noise on the labels, in sd of the labels.
+    tail_weight : float
+        0: rows drawn evenly; 1: drawn so that every stretch of label values is met equally often.
+    mask : float
+        Share of bases read as unknown.
+    clip : float
+        Largest gradient norm; 0 for none.
+    patience : int
+        Stop after so many epochs without a better validation figure; 0 for never.
+    precision : {"float32", "bfloat16"}
+        bfloat16 runs the network under torch's autocast; weights and loss stay float32.
+    """
+
+    stages: tuple[Stage, ...] = (Stage(),)
+    loss: str = "auto"
+    batch_size: int = 256
+    strands: Literal["forward", "augment", "conjoined"] = "augment"
+    shift: int = 0
+    label_noise: float = 0.0
+    tail_weight: float = 0.0
+    mask: float = 0.0
+    clip: float = 1.0
+    patience: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages."""
+        return sum(stage.epochs for stage in self.stages)
+
+    def change(self, **values: Any) -> "Recipe":
+        """Return the recipe with some fields changed; those of a stage change in every stage.
+
+        ``epochs`` is shared out among the stages in proportion.
+
+        Raises
+        ------
+        OptionError
+            Neither a recipe nor a stage has such a field.
+        """
+        own, staged = ({field.name for field in fields(kind)} for kind in (Recipe, Stage))
+        if unknown := values.keys() - own - staged:
+            raise OptionError(
+                f"a recipe has no {', '.join(sorted(unknown))}; it has "
+                f"{', '.join(sorted((own | staged) - {'stages'}))}"
+            )
+        stages = self.stages
+        if "epochs" in values:
+            stages = _stretch(stages, int(values["epochs"]))
+        inner = {name: value for name, value in values.items() if name in staged - {"epochs"}}
+        stages = tuple(replace(stage, **inner) for stage in stages)
+        outer = {name: value for name, value in values.items() if name in own}
+        return replace(self, **{"stages": stages, **outer})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+def _stretch(stages: tuple[Stage, ...], epochs: int) -> tuple[Stage, ...]:
+    """Return the stages with their epochs in the same proportions, ``epochs`` in all."""
+    if epochs < len(stages):
+        raise OptionError(f"epochs={epochs}; the recipe's {len(stages)} stages need one each")
+    total = sum(stage.epochs for stage in stages)
+    ends = [
+        round(epochs * sum(s.epochs for s in stages[: i + 1]) / total) for i in range(len(stages))
+    ]
+    starts = [0, *ends[:-1]]
+    return tuple(
+        replace(stage, epochs=max(end - start, 1))
+        for stage, start, end in zip(stages, starts, ends)
+    )
+
+
+RECIPES: dict[str, Recipe] = {
+    # AdamW under one cycle: the shortest way to a good network on 10^4 .. 10^5 rows
+    "default": Recipe(),
+    # D2: AdamW until the validation stalls, then SGD at a tenth, weights averaged on a cosine
+    "tum": Recipe(
+        stages=(
+            Stage(5, "adamw", 1e-3, "plateau", 1e-3),
+            Stage(5, "sgd", 1e-4, "plateau", 1e-3),
+            Stage(5, "sgd", 1e-4, "cosine", 1e-3, average="swa"),
+        ),
+        loss="mse",
+        label_noise=0.05,
+        tail_weight=0.25,
+    ),
+    # LegNet, and the DREAM-CNN and -RNN built after it (DREAM-Attn: lr=1e-3)
+    "autosome": Recipe(
+        stages=(Stage(80, "adamw", 5e-3, "one_cycle", 0.01),), loss="bins_kl", batch_size=1024
+    ),
+    "legnet_optimized": Recipe(
+        stages=(Stage(80, "lion", 5e-4, "one_cycle", 0.1),),
+        loss="bins_kl",
+        batch_size=1024,
+        precision="bfloat16",
+    ),
+    "legnet_mpra": Recipe(
+        stages=(Stage(25, "adamw", 0.01, "one_cycle", 0.1),), loss="mse", batch_size=1024, shift=21
+    ),
+    "bhi": Recipe(
+        stages=(Stage(15, "adamw", 1.5e-3, "cosine", 0.01),),
+        loss="huber",
+        batch_size=512,
+        strands="conjoined",
+    ),
+    "camformers": Recipe(
+        stages=(Stage(34, "adamw", 1e-3, "plateau", 1e-3),),
+        loss="l1",
+        strands="forward",
+        patience=10,
+    ),
+    "wztr": Recipe(
+        stages=(Stage(30, "adam", 1e-3, "plateau", 0.0),),
+        loss="mse",
+        batch_size=512,
+        strands="forward",
+        patience=5,
+    ),
+    "unlock_dna": Recipe(
+        stages=(Stage(20, "adam", 1e-3, "noam", 0.0),),
+        loss="mse",
+        batch_size=512,
+        strands="forward",
+        mask=0.05,
+        clip=1.0,
+    ),
+}  # fmt: skip
+
+
+def recipe(name: "str | Recipe", **changes: Any) -> Recipe:
+    """Return a recipe by name, with fields changed.
+
+    Raises
+    ------
+    OptionError
+        No such recipe or field.
+
+    Examples
+    --------
+    >>> recipe("default", lr=1e-3, epochs=3).stages[0].lr
+    0.001
+    """
+    if isinstance(name, Recipe):
+        return name.change(**changes)
+    if name not in RECIPES:
+        raise OptionError(f"recipe={name!r}; expected one of {', '.join(RECIPES)}")
+    return RECIPES[name].change(**changes)
