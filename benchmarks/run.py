@@ -143,7 +143,7 @@ def stamp(command: str) -> dict:
 
     packages = ("numpy", "scipy", "numba", "torch", "triton", "fastseq-genomics")
     return {
-        "commit": git("rev-parse", "--short", "HEAD") + ("+" if git("status", "-s", "-uno") else ""),
+        "commit": git("rev-parse", "--short", "HEAD"),
         "date": time.strftime("%Y-%m-%d"),
         "command": command,
         "machine": machine(),
@@ -168,8 +168,11 @@ def modules(prefix: str = "") -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("modules", nargs="*", default=[""], help="rooms or bench modules")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--size", choices=["tiny", "full"], default="full")

@@ -41,9 +41,7 @@ def info() -> dict[str, object]:
         "fastseq": _version(DISTRIBUTION) or "not installed as a distribution",
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": os.cpu_count(),
         "native": _native_modules(),
         "extras": extras,
         "missing": missing,

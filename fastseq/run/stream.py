@@ -1,6 +1,7 @@
 """Blocks of rows through a function, with progress; the plan batches, this never does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 from fastseq._lazy import load
 
@@ -17,15 +18,13 @@ def blocks(rows: int, size: int, *, progress: bool, label: str) -> Iterator[slic
     label : str
         What the bar says, such as "predict".
     """
-    advance: Callable[[int], object] = lambda done: None
-    close: Callable[[], object] = lambda: None
-    if progress:
-        bar = load("tqdm").tqdm(total=rows, desc=label, unit="seq", unit_scale=True)
-        advance, close = bar.update, bar.close
-    try:
+    with ExitStack() as stack:
+        bar = None
+        if progress:
+            tqdm = load("tqdm").tqdm
+            bar = stack.enter_context(tqdm(total=rows, desc=label, unit="seq", unit_scale=True))
         for first in range(0, rows, size):
             block = slice(first, min(first + size, rows))
             yield block
-            advance(block.stop - block.start)
-    finally:
-        close()
+            if bar is not None:
+                bar.update(block.stop - block.start)
