@@ -53,3 +53,17 @@ def attach(
         return value
 
     return getattr_, lambda: sorted({*vars(sys.modules[package]), *home}), sorted(home)
+
+
+class _Verb(ModuleType):
+    def __call__(self, *args: object, **options: object) -> object:
+        return getattr(self, self.__name__.rpartition(".")[2])(*args, **options)
+
+
+def also_verb(module: str) -> None:
+    """Make a module callable as the function of its own name.
+
+    ``fastseq.lower`` is a room and, in the public contract, a function; importing anything from
+    the room would otherwise put the module in the function's place.
+    """
+    sys.modules[module].__class__ = _Verb

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 
 from fastseq import _native
-from fastseq._lazy import EXTRA
+from fastseq._lazy import EXTRA, also_verb
 
 DISTRIBUTION = "fastseq-genomics"
 
@@ -72,3 +72,6 @@ def _devices() -> list[str]:
     for number in range(torch.cuda.device_count()):
         lines.append(f"cuda:{number}, {torch.cuda.get_device_name(number)}")
     return lines
+
+
+also_verb(__name__)

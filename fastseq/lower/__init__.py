@@ -1,16 +1,13 @@
 """A module becomes a plan: one runnable, explainable form of a trained model."""
 
-import sys
-from types import ModuleType
+from typing import TYPE_CHECKING
 
-from fastseq._lazy import load
+from fastseq._lazy import also_verb, attach
 
+if TYPE_CHECKING:
+    from fastseq.lower.plan import Plan as Plan
+    from fastseq.lower.plan import lower as lower
+else:
+    __getattr__, __dir__, __all__ = attach(__name__, {"plan": ["Plan", "lower"]})
 
-class _Room(ModuleType):
-    """The room is also its verb: ``fastseq.lower(model, length=110)``."""
-
-    def __call__(self, *args, **options):
-        return load("fastseq.lower.plan").lower(*args, **options)
-
-
-sys.modules[__name__].__class__ = _Room
+also_verb(__name__)
