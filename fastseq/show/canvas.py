@@ -33,8 +33,8 @@ def to_svg(figure: "Figure") -> str:
         figure.savefig(text, format="svg", transparent=True, metadata=metadata)
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :].replace("#000000", "currentColor")
-    # a hundredth of a point is below a pixel, and half of the file
-    return re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    # a hundredth of a point is below a pixel, and half of the file; text between tags stays
+    return re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), svg)
 
 
 def panels(
