@@ -1,4 +1,5 @@
-EXTRAS ?= all,dev
+# everything but Ray, which only a cluster needs
+EXTRAS ?= models,genome,numba,trees,gpu,show,dev
 PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3.12),$(shell command -v python3.13),python3)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
