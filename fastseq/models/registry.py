@@ -77,6 +77,21 @@ def list() -> Catalogue:
     return TABLE
 
 
+def entry(name: str) -> Entry:
+    """Return the table's entry of that name.
+
+    Raises
+    ------
+    OptionError
+        The table has no such model.
+    """
+    if name not in BY_NAME:
+        near = get_close_matches(name, BY_NAME, n=1)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        raise OptionError(f"no model is named {name!r}{meant}; there are {', '.join(BY_NAME)}")
+    return BY_NAME[name]
+
+
 def build(name: str, **sizes: Any) -> nn.Module:
     """Return a new, randomly initialised model of the table.
 
@@ -103,16 +118,12 @@ def build(name: str, **sizes: Any) -> nn.Module:
     >>> build("tum_resnet", length=200).input_spec.length
     200
     """
-    if name not in BY_NAME:
-        near = get_close_matches(name, BY_NAME, n=1)
-        meant = f" (did you mean {near[0]!r}?)" if near else ""
-        raise OptionError(f"no model is named {name!r}{meant}; there are {', '.join(BY_NAME)}")
-    entry = BY_NAME[name]
-    if unknown := sizes.keys() - entry.sizes.keys():
+    row = entry(name)
+    if unknown := sizes.keys() - row.sizes.keys():
         raise OptionError(
-            f"{name} has no size {', '.join(sorted(unknown))}; it has {', '.join(entry.sizes)}"
+            f"{name} has no size {', '.join(sorted(unknown))}; it has {', '.join(row.sizes)}"
         )
-    sizes = {**entry.sizes, **sizes}
-    model = entry.make(**sizes)
+    sizes = {**row.sizes, **sizes}
+    model = row.make(**sizes)
     model.name, model.sizes = name, sizes
     return model

@@ -1,0 +1,68 @@
+"""How well predictions meet measurements: correlations, errors, ranking of classes.
+
+Every function takes two float arrays (n,) and returns a float; NaN where it is undefined.
+"""
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def pearson(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Return Pearson's r; 0 for a constant prediction, NaN for constant measurements."""
+    a, b = _centred(y_true), _centred(y_pred)
+    norm_a, norm_b = np.linalg.norm(a), np.linalg.norm(b)
+    if len(a) < 2 or norm_a == 0:
+        return float("nan")
+    # a constant leaves rounding errors behind when its mean is taken away
+    if norm_b <= 1e-13 * np.linalg.norm(np.asarray(y_pred, float)):
+        return 0.0
+    return float(np.clip(np.dot(a / norm_a, b / norm_b), -1, 1))
+
+
+def spearman(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Return Spearman's rho, ties at their average rank."""
+    return pearson(rankdata(y_true), rankdata(y_pred))
+
+
+def mse(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Return the mean squared error."""
+    return float(np.square(np.subtract(y_true, y_pred, dtype=float)).mean())
+
+
+def r2(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Return the coefficient of determination, 1 - error / variance; not the square of r."""
+    variance = np.square(_centred(y_true)).mean()
+    return float(1 - mse(y_true, y_pred) / variance) if variance else float("nan")
+
+
+def auroc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the area under the ROC curve: P(a positive outranks a negative), ties counted half."""
+    positive = np.asarray(labels) > 0.5
+    n_pos, n_neg = int(positive.sum()), int((~positive).sum())
+    if not n_pos or not n_neg:
+        return float("nan")
+    ranks = rankdata(scores)
+    return float((ranks[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
+
+
+def auprc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return average precision: precision summed over the steps of recall, ties in one step."""
+    scores = np.asarray(scores)
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(np.asarray(labels)[order] > 0.5)
+    if not len(hits) or not hits[-1]:
+        return float("nan")
+    last_of_tie = np.r_[np.flatnonzero(np.diff(scores[order])), len(hits) - 1]
+    recall = hits[last_of_tie] / hits[-1]
+    precision = hits[last_of_tie] / (last_of_tie + 1)
+    return float(np.dot(np.diff(recall, prepend=0), precision))
+
+
+def accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.0) -> float:
+    """Return the share of rows on the right side: score >= threshold where the label is 1."""
+    return float(((np.asarray(scores) >= threshold) == (np.asarray(labels) > 0.5)).mean())
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    return values - values.mean() if len(values) else values
