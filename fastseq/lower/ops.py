@@ -13,18 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Activation: TypeAlias = Literal[
-    "none",
-    "relu",
-    "leaky_relu",
-    "prelu",
-    "elu",
-    "silu",
-    "gelu",
-    "exp",
-    "softplus",
-    "sigmoid",
+    "none", "relu", "leaky_relu", "prelu", "elu", "silu", "gelu", "exp", "softplus", "sigmoid",
     "tanh",
-]
+]  # fmt: skip
 ACTIVATIONS = Activation.__args__  # type: ignore[attr-defined]
 
 # parameter: the slope of leaky_relu (float), of prelu (tensor of 1 or `channels`), alpha of elu
