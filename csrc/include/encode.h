@@ -1,0 +1,148 @@
+/* Many rows at once: codes, one-hot blocks, and where the first foreign letter stands. */
+#ifndef FASTSEQ_ENCODE_H
+#define FASTSEQ_ENCODE_H
+
+#include "one_hot.h"
+#include "rows.h"
+
+static lookup_t text_codes, text_bits, code_codes, code_bits;
+
+static void encode_init(void) {
+    const char *letters = "ACGTU";
+    memset(text_codes.table, CODE_FOREIGN, 256);
+    memset(code_codes.table, CODE_FOREIGN, 256);
+    memset(text_bits.table, 0, 256);
+    memset(code_bits.table, 0, 256);
+    for (int i = 0; i < 5; i++) {
+        int code = i < 4 ? i : 3;
+        text_codes.table[(int)letters[i]] = text_codes.table[letters[i] | 32] = (uint8_t)code;
+        text_bits.table[(int)letters[i]] = text_bits.table[letters[i] | 32] = (uint8_t)(1 << code);
+    }
+    text_codes.table['N'] = text_codes.table['n'] = CODE_N;
+    for (int i = 0; i < 5; i++) code_codes.table[i] = (uint8_t)i;
+    for (int i = 0; i < 4; i++) code_bits.table[i] = (uint8_t)(1 << i);
+    text_codes.base = text_bits.base = 64;
+    code_codes.base = code_bits.base = 0;
+    text_codes.outside = code_codes.outside = CODE_FOREIGN;
+    text_bits.outside = code_bits.outside = 0;
+}
+
+/* Positions [begin, end) of rows [first, last) as codes; `out` holds `length` bytes a row. */
+static void encode_rows(const rows_t *rows, ptrdiff_t first, ptrdiff_t last, ptrdiff_t begin,
+                        ptrdiff_t end, uint8_t *out, ptrdiff_t length, int pad, int cut,
+                        uint8_t fill, const lookup_t *l, int cpu) {
+    for (ptrdiff_t i = first; i < last; i++) {
+        ptrdiff_t size;
+        const uint8_t *s = row_at(rows, i, &size);
+        row_prefetch(rows, i + 8);
+        place_t p = place(size, length, pad, cut);
+        ptrdiff_t from = p.start < begin ? begin : p.start;
+        ptrdiff_t to = p.start + p.count > end ? end : p.start + p.count;
+        uint8_t *o = out + i * length;
+        if (to <= from) {
+            memset(o + begin, fill, (size_t)(end - begin));
+            continue;
+        }
+        memset(o + begin, fill, (size_t)(from - begin));
+        translate(s + p.skip + from - p.start, (size_t)(to - from), o + from, l, fill, cpu);
+        memset(o + to, fill, (size_t)(end - to));
+    }
+}
+
+/* Row and position of the first byte whose code is above `most`; 0 when there is none. */
+static int first_foreign(const rows_t *rows, const lookup_t *l, uint8_t most, int cpu,
+                         ptrdiff_t *row, ptrdiff_t *position) {
+    uint8_t scratch[4096];
+    for (ptrdiff_t i = 0; i < rows->n; i++) {
+        ptrdiff_t size;
+        const uint8_t *s = row_at(rows, i, &size);
+        for (ptrdiff_t b = 0; b < size; b += (ptrdiff_t)sizeof scratch) {
+            ptrdiff_t m = size - b < (ptrdiff_t)sizeof scratch ? size - b : (ptrdiff_t)sizeof scratch;
+            if (!translate(s + b, (size_t)m, scratch, l, most, cpu)) continue;
+            while (l->table[s[b]] <= most) b++;
+            *row = i;
+            *position = b;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+enum { FORM_TABLE, FORM_U8, FORM_F32 };
+
+typedef struct {
+    int kind, last; /* last: the letters are the last axis */
+    ptrdiff_t letters, item;
+    float rest;           /* value of all four letters at an unknown base (FORM_F32) */
+    const uint8_t *text;  /* one-hot bytes of each letter of text, 256 x letters x item */
+    const uint8_t *codes; /* the same of each code */
+    const uint8_t *blank; /* the same of padding, letters x item */
+} form_t;
+
+static void one_hot_blank(const form_t *f, uint8_t *o, ptrdiff_t n, ptrdiff_t length) {
+    if (n <= 0) return;
+    if (f->last) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            memcpy(o + i * f->letters * f->item, f->blank, (size_t)(f->letters * f->item));
+        return;
+    }
+    for (ptrdiff_t k = 0; k < f->letters; k++)
+        for (ptrdiff_t i = 0; i < n; i++)
+            memcpy(o + (k * length + i) * f->item, f->blank + k * f->item, (size_t)f->item);
+}
+
+static void one_hot_part(const form_t *f, const uint8_t *s, ptrdiff_t n, uint8_t *o,
+                         ptrdiff_t length, int codes, int stream, int cpu) {
+    const lookup_t *bits = codes ? &code_bits : &text_bits;
+    const uint8_t *table = codes ? f->codes : f->text;
+    size_t m = (size_t)n, channel = (size_t)length;
+    if (f->kind == FORM_U8 && f->last)
+        one_hot_nlc_u8(s, m, o, bits, table, stream, cpu);
+    else if (f->kind == FORM_U8)
+        one_hot_ncl_u8(s, m, o, channel, bits, cpu);
+    else if (f->kind == FORM_F32 && f->last)
+        one_hot_nlc_f32(s, m, (float *)o, bits, table, f->rest, stream, cpu);
+    else if (f->kind == FORM_F32)
+        one_hot_ncl_f32(s, m, (float *)o, channel, bits, f->rest, cpu);
+    else if (f->last)
+        table_nlc(s, m, o, table, (size_t)(f->letters * f->item));
+    else
+        table_ncl(s, m, o, channel, table, (size_t)f->letters, (size_t)f->item);
+}
+
+/* stores past the caches pay once the output is beyond half of a last-level cache */
+#define STREAM_BYTES ((ptrdiff_t)16 << 20)
+
+static void one_hot_rows(const rows_t *rows, const form_t *f, ptrdiff_t first, ptrdiff_t last,
+                         ptrdiff_t begin, ptrdiff_t end, uint8_t *out, ptrdiff_t length, int pad,
+                         int cut, int cpu) {
+    ptrdiff_t letter = f->letters * f->item;
+    int stream = rows->n * length * letter >= STREAM_BYTES;
+    if (f->last && !rows->at && rows->stride == length && rows->longest == length &&
+        begin == 0 && end == length) {
+        /* whole rows without gaps are one long row */
+        one_hot_part(f, rows->base + first * length, (last - first) * length,
+                     out + first * length * letter, 0, rows->codes, stream, cpu);
+        return;
+    }
+    for (ptrdiff_t i = first; i < last; i++) {
+        ptrdiff_t size;
+        const uint8_t *s = row_at(rows, i, &size);
+        row_prefetch(rows, i + 8);
+        place_t p = place(size, length, pad, cut);
+        ptrdiff_t from = p.start < begin ? begin : p.start;
+        ptrdiff_t to = p.start + p.count > end ? end : p.start + p.count;
+        ptrdiff_t step = f->last ? letter : f->item; /* bytes from one position to the next */
+        uint8_t *o = out + i * length * letter;
+        if (to <= from) {
+            one_hot_blank(f, o + begin * step, end - begin, length);
+            continue;
+        }
+        one_hot_blank(f, o + begin * step, from - begin, length);
+        one_hot_part(f, s + p.skip + from - p.start, to - from, o + from * step, length,
+                     rows->codes, stream && to - from >= 512, cpu);
+        one_hot_blank(f, o + to * step, end - to, length);
+    }
+}
+
+#endif
