@@ -1,0 +1,37 @@
+"""What was built and what runs here."""
+
+import json
+
+import click
+
+import fastseq
+from fastseq.cli.options import json_option, verb
+
+
+@verb("info")
+@json_option
+def command(as_json: bool) -> None:
+    """Say which versions, native modules, devices and optional parts are at work here.
+
+    \b
+    Example:
+      fastseq info
+      fastseq info --json | jq .devices
+    """
+    found = fastseq.info()
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo(
+        f"fastseq {found['fastseq']} on Python {found['python']}, {found['system']}, "
+        f"{found['cores']} cores."
+    )
+    for device in found["devices"]:
+        click.echo(f"Device: {device}.")
+    for module, paths in found["native"].items():
+        click.echo(f"Native {module}: runs {paths[-1]} (of {', '.join(paths)}).")
+    for extra, packages in found["extras"].items():
+        there = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
+        click.echo(f"Extra {extra}: {there or 'not installed'}.")
+    for sentence in found["missing"]:
+        click.echo(f"Missing: {sentence}.")

@@ -1,0 +1,129 @@
+"""The fastseq command: verbs imported when they run, errors as one line, exit codes that mean it.
+
+0 done · 1 could not do it · 2 wrong usage · 130 interrupted · 141 the reader of a pipe went away.
+"""
+
+import os
+import sys
+import traceback
+import warnings
+from typing import Any, NoReturn, TextIO
+
+import click
+
+from fastseq import __version__
+from fastseq._lazy import load
+from fastseq.cli.options import DEBUG, debug_option
+from fastseq.errors import FastseqError
+
+VERBS = {
+    "demo": "The whole journey on data it makes: train, explain, score, report.",
+    "simulate": "Sequences with planted motifs whose places are known.",
+    "train": "A model from sequences with labels.",
+    "evaluate": "How well a model's predictions meet measurements.",
+    "predict": "A model's answers for sequences.",
+    "ism": "What every single-base change does to a model's answer.",
+    "attribute": "Which bases matter to a model's answer.",
+    "score": "What the variants of a VCF do to a model's answer.",
+    "kld": "Whether attributions point at repeating words, by k-mer divergence.",
+    "kmers": "The k-mers of sequences, counted.",
+    "encode": "Sequences as an array of codes or one-hot, for other tools.",
+    "report": "One HTML page of what the other verbs wrote.",
+    "models": "The models there are, and how one runs.",
+    "info": "What was built and what runs here.",
+}
+
+
+class Failure(click.ClickException):
+    """What could not be done, as the one line on standard error."""
+
+    def show(self, file: TextIO | None = None) -> None:
+        click.echo(f"fastseq: {self.message}", file=file or sys.stderr)
+
+
+class Verbs(click.Group):
+    """The group of verbs; each is a module of its own name, imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        return load(f"fastseq.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; whatever goes wrong becomes one line and an exit code."""
+        if not sys.stderr.isatty():
+            # a log wants a line now and then, not ten a second
+            os.environ.setdefault("TQDM_MININTERVAL", "30")
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = _show_warning
+            try:
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+            except KeyboardInterrupt:
+                click.echo("fastseq: interrupted", err=True)
+                ctx.exit(130)
+            except BrokenPipeError:
+                # what is still buffered has no reader either
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                ctx.exit(141)
+            except (click.ClickException, click.exceptions.Exit, click.Abort):
+                raise
+            except Exception as error:
+                _fail(ctx, error)
+        return result
+
+
+def _fail(ctx: click.Context, error: Exception) -> NoReturn:
+    if ctx.meta.get(DEBUG):
+        traceback.print_exc()
+    raise Failure(one_line(error)) from error
+
+
+def one_line(error: Exception) -> str:
+    """Return what went wrong as one line, whatever the exception."""
+    if isinstance(error, FastseqError):
+        text = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    elif isinstance(error, MemoryError):
+        text = f"out of memory ({error}); try fewer sequences or a smaller --batch-size"
+    else:
+        text = f"{type(error).__name__}: {error} (not foreseen; --debug shows where)"
+    return " ".join(text.split())
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"fastseq: warning: {' '.join(str(message).split())}", err=True)
+
+
+@click.group(
+    cls=Verbs,
+    subcommand_metavar="VERB ...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", prog_name="fastseq")
+@debug_option
+def main() -> None:
+    """The fast path for regulatory-sequence models.
+
+    DNA to numbers, models trained and run, what variants do, which bases matter, and whether
+    the explanations can be trusted.
+
+    \b
+    The shortest way in:
+      fastseq demo
+    One's own data:
+      fastseq train --data promoters.tsv --model tum_resnet -o model.safetensors
+      fastseq score --model model.safetensors --vcf sites.vcf.gz --fasta genome.fa.gz -o scores/
+
+    'fastseq VERB --help' has an example of each. Data go to standard output or to files, all else
+    to standard error. Exit codes: 0 done, 1 could not do it, 2 wrong usage.
+    """

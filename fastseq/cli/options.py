@@ -1,0 +1,154 @@
+"""Options that verbs share, so that one word means one thing everywhere."""
+
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEBUG = "fastseq.debug"
+QUIET = "fastseq.quiet"
+
+
+def _remember(key: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def callback(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.meta[key] = True
+
+    return callback
+
+
+def _read_config(ctx: click.Context, param: click.Parameter, path: str | None) -> None:
+    """Take defaults from a TOML file: keys of the verb's own table, or of the top."""
+    if path is None:
+        return
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise click.BadParameter(f"{path} is no TOML: {error}") from error
+    section = content.get(ctx.info_name or "", {})
+    keys = {name: value for name, value in content.items() if not isinstance(value, dict)} | section
+    known = {
+        opt.lstrip("-").replace("-", "_"): param.name
+        for param in ctx.command.params
+        for opt in (*param.opts, *param.secondary_opts, param.name or "")
+    }
+    unknown = [key for key in keys if key.replace("-", "_") not in known]
+    if unknown:
+        raise click.BadParameter(
+            f"{path} has {', '.join(unknown)}; {ctx.info_name} knows "
+            f"{', '.join(sorted(name.replace('_', '-') for name in known if len(name) > 1))}"
+        )
+    values = {known[key.replace("-", "_")]: value for key, value in keys.items()}
+    ctx.default_map = {**(ctx.default_map or {}), **values}
+
+
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_remember(DEBUG),
+    help="Show the traceback of an error.",
+)  # fmt: skip
+quiet_option = click.option(
+    "-q", "--quiet", is_flag=True, expose_value=False, callback=_remember(QUIET),
+    help="No progress, no notes.",
+)  # fmt: skip
+config_option = click.option(
+    "--config", metavar="FILE", is_eager=True, expose_value=False, callback=_read_config,
+    help="TOML file whose keys are options of this verb.",
+)  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+seed_option = click.option("--seed", default=0, show_default=True, help="Names every draw.")
+
+
+def verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Return a decorator that makes a function the verb ``name``, with the common options."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+        command = click.command(name, context_settings=settings)(function)
+        for option in (config_option, quiet_option, debug_option):
+            option(command)
+        return command
+
+    return decorate
+
+
+def models_option(function: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--model``; several are an ensemble."""
+    return click.option(
+        "-m", "--model", "models", required=True, multiple=True, metavar="FILE",
+        help="Checkpoint (.safetensors); given several times, an ensemble is averaged.",
+    )(function)  # fmt: skip
+
+
+def output_option(default: str | None, help: str) -> Callable[..., Any]:
+    """Return the option ``-o``; without a default it is required."""
+    return click.option(
+        "-o", "--output", metavar="FILE", default=default, required=default is None, help=help,
+        show_default=default is not None,
+    )  # fmt: skip
+
+
+def sequence_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the input of sequences: a file or ``-``, and which columns hold what."""
+    function = click.option(
+        "--name-column", metavar="NAME", help="Column with the names; name or id otherwise."
+    )(function)
+    function = click.option(
+        "--sequence-column", metavar="NAME", help="Column with the sequences; seq otherwise."
+    )(function)
+    return click.argument("sequences", metavar="SEQUENCES")(function)
+
+
+def running_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add how a model is run."""
+    for option in (
+        click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32",
+                     show_default=True, help="Arithmetic of the network."),
+        click.option("--device", metavar="NAME", help="Such as cuda:0; the GPU if there is one."),
+        click.option("--batch-size", type=click.IntRange(1), help="Sequences run at once."),
+        click.option("--strands", type=click.Choice(["forward", "both"]), default="forward",
+                     show_default=True, help="Average over the reverse complement, too."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+class IntegerList(click.ParamType):
+    """Whole numbers such as ``3,4,5``, ``3-8`` or ``-2,0,2``."""
+
+    name = "integers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if not isinstance(value, str):
+            return tuple(map(int, [value] if isinstance(value, int) else value))
+        try:
+            first, dash, last = value.partition("-")
+            if first and dash and last:
+                return tuple(range(int(first), int(last) + 1))
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r}; expected numbers such as 3,4,5 or 3-8", param, ctx)
+
+
+INTEGERS = IntegerList()
+
+
+def quiet() -> bool:
+    """Return whether the user wants to see neither progress nor notes."""
+    return bool(click.get_current_context().meta.get(QUIET))
+
+
+def note(text: str) -> None:
+    """Tell the user something on standard error, unless asked to be quiet."""
+    if not quiet():
+        click.echo(f"fastseq: {text}", err=True)
+
+
+def ensemble(models: Sequence[str]) -> Any:
+    """Return what the public functions take: one path, or a list of them."""
+    return models[0] if len(models) == 1 else list(models)

@@ -1,0 +1,55 @@
+"""A model's answers for sequences, as a table."""
+
+from typing import Any
+
+import click
+
+import fastseq
+from fastseq._lazy import load
+from fastseq.cli.options import (
+    INTEGERS,
+    ensemble,
+    models_option,
+    output_option,
+    quiet,
+    running_options,
+    sequence_options,
+    verb,
+)
+from fastseq.io.tables import read_sequences, write_table
+
+
+@verb("predict")
+@models_option
+@sequence_options
+@output_option("-", "Table of name and y_hat (.tsv, .csv, .parquet).")
+@running_options
+@click.option("--shifts", type=INTEGERS, default="0", show_default=True,
+              help="Average over the window moved by so many bp.")  # fmt: skip
+@click.option("--scale", type=click.Choice(["output", "logit"]), default="output",
+              show_default=True, help="'logit' stops before the activation.")  # fmt: skip
+def command(
+    models: tuple[str, ...],
+    sequences: str,
+    sequence_column: str | None,
+    name_column: str | None,
+    output: str,
+    **options: Any,
+) -> None:
+    """Predict: one row per sequence of a FASTA, a table, or lines of bases ('-' reads them).
+
+    \b
+    Example:
+      fastseq predict --model model.safetensors promoters.fa > predictions.tsv
+      zcat promoters.tsv.gz | fastseq predict -m a.safetensors -m b.safetensors -
+    """
+    names, seqs = read_sequences(sequences, column=sequence_column, name_column=name_column)
+    y_hat = fastseq.predict(ensemble(models), seqs, progress=not quiet(), **options)
+    columns = {"name": names}
+    if y_hat.ndim == 1:
+        columns["y_hat"] = y_hat
+    else:
+        # a profile model answers a number per position: one column each
+        flat = y_hat.reshape(len(y_hat), -1)
+        columns |= {f"y_hat_{task}": flat[:, task] for task in range(flat.shape[1])}
+    write_table(load("pandas").DataFrame(columns), output)

@@ -1,0 +1,33 @@
+"""One HTML page of what the other verbs wrote."""
+
+from pathlib import Path
+
+import click
+
+from fastseq.cli.options import note, output_option, verb
+from fastseq.show.pages import sections_of
+from fastseq.show.report import report
+
+
+@verb("report")
+@click.argument("results", nargs=-1, required=True, metavar="RESULT...")
+@output_option("report.html", "The page.")
+@click.option("--title", help="Its title; otherwise the names of the results.")
+@click.option("--examples", default=6, show_default=True, help="Sequences drawn of each map.")
+@click.option("--rows", default=5000, show_default=True, help="Most rows of a table.")
+def command(
+    results: tuple[str, ...], output: str, title: str | None, examples: int, rows: int
+) -> None:
+    """Show results on one page that opens anywhere: no network, no server.
+
+    A RESULT is a checkpoint, an .npz of 'ism' or 'attribute', a table of 'predict', 'evaluate'
+    or 'score', a folder of 'score', the JSON of 'kld', or a folder with any of these.
+
+    \b
+    Example:
+      fastseq report model.safetensors ism.npz scores/ kld.json -o report.html
+    """
+    sections = sections_of(results, examples=examples)
+    names = ", ".join(Path(result).name for result in results)
+    report(output, title or names, sections, most_rows=rows)
+    note(f"{output}: {len(sections)} sections")

@@ -1,0 +1,142 @@
+"""A trained model from a table of sequences and labels."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+import fastseq
+from fastseq.cli.columns import choose_columns
+from fastseq.cli.options import json_option, note, output_option, quiet, seed_option, verb
+from fastseq.errors import OptionError
+from fastseq.io.tables import read_table
+
+UNTOLD = ("epoch", "lr", "seconds")
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Return name and value of ``name=value``; the value is read as JSON where it is JSON."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise OptionError(f"{text!r}; expected name=value, such as channels=64")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+@verb("train")
+@click.option("--data", required=True, metavar="FILE", help="Table (TSV, CSV, Parquet), or '-'.")
+@click.option("--model", required=True, metavar="NAME", help="See 'fastseq models list'.")
+@output_option("model.safetensors", "Checkpoint; the best epoch so far is always there.")
+@click.option("--sequence-column", metavar="NAME", help="Column with the sequences.")
+@click.option(
+    "--target-column", "target_columns", multiple=True, metavar="NAME",
+    help="Column to predict; may be repeated.",
+)  # fmt: skip
+@click.option("--fold-column", metavar="NAME", help="Column that says train or val.")
+@click.option("--validation", metavar="SHARE|FILE", help="A share such as 0.1, or another table.")
+@click.option("--recipe", default="default", show_default=True, help="How the training goes.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the data, in all.")
+@click.option("--lr", type=float, help="Highest learning rate.")
+@click.option("--batch-size", type=click.IntRange(1), help="Sequences in a step.")
+@click.option(
+    "--size", "sizes", multiple=True, metavar="NAME=VALUE", help="A size of the model: channels=64."
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE",
+    help="Another field of the recipe: strands=forward, patience=5.",
+)  # fmt: skip
+@click.option(
+    "--bad-rows", type=click.Choice(["refuse", "drop"]), default="refuse", show_default=True,
+    help="Rows that cannot be read or have no finite target.",
+)  # fmt: skip
+@seed_option
+@click.option("--device", metavar="NAME", help="Such as cuda:0.")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
+@json_option
+def command(
+    data: str,
+    model: str,
+    output: str,
+    sequence_column: str | None,
+    target_columns: tuple[str, ...],
+    fold_column: str | None,
+    validation: str | None,
+    recipe: str,
+    epochs: int | None,
+    lr: float | None,
+    batch_size: int | None,
+    sizes: tuple[str, ...],
+    settings: tuple[str, ...],
+    bad_rows: str,
+    seed: int,
+    device: str | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Train a model on sequences with labels and keep its best epoch.
+
+    Columns that are not named are guessed where there is one candidate, and the guess is told.
+    Labels that are all 0 or 1 make a classifier. Bases that all rows share at their ends become
+    the construct's flanks. Ctrl-C leaves the best epoch so far, and --resume goes on.
+
+    \b
+    Example:
+      fastseq train --data promoters.tsv.gz --model tum_resnet --sequence-column seq \\
+          --target-column expression --fold-column fold -o model.safetensors
+    """
+    table = read_table(data, text=[sequence_column or "seq"])
+    columns = choose_columns(table, sequence_column, target_columns, fold_column, where=data)
+    for guess in columns.guesses:
+        note(guess)
+    changes = dict(map(setting, settings)) | {
+        name: value
+        for name, value in [("epochs", epochs), ("lr", lr), ("batch_size", batch_size)]
+        if value is not None
+    }
+    result = fastseq.train(
+        model,
+        table,
+        recipe=recipe,
+        validation=_share(validation),
+        sizes=dict(map(setting, sizes)),
+        sequence=columns.sequence,
+        target=list(columns.targets),
+        fold=columns.fold or "fold",
+        bad_rows=bad_rows,
+        seed=seed,
+        path=output,
+        resume=resume,
+        device=device,
+        progress=not quiet(),
+        **changes,
+    )
+    if result.dropped:
+        note(f"left out: {result.dropped}")
+    spec = result.model.input_spec
+    if spec.left or spec.right:
+        note(
+            f"all rows share {len(spec.left)} + {len(spec.right)} bp at their ends: kept as the "
+            f"construct's flanks around {spec.variable} variable bp"
+        )
+    if as_json:
+        about = {"path": output, "best": result.best, "history": result.history}
+        click.echo(json.dumps(about, indent=2))
+        return
+    shown = {name: value for name, value in result.best.items() if name not in UNTOLD}
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
+    click.echo(f"{output}: best epoch {result.best['epoch']} of {len(result.history)}: {figures}")
+
+
+def _share(text: str | None) -> Any:
+    """Return a share as a number, a file's name as it is."""
+    if text is None or text.startswith("random:") or Path(text).exists():
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise OptionError(
+            f"--validation {text!r} is no file; expected a share such as 0.1, or a table"
+        ) from None

@@ -1,0 +1,149 @@
+"""Maps over sequences on disk: effects of mutations or gradients, one .npz file, never a pickle."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastseq.arrays import UNKNOWN, Codes, check
+from fastseq.errors import FormatError, ShapeError
+from fastseq.io.files import chunks, write_bytes
+
+KIND = "fastseq-maps-1"
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """One value per letter and position of a span of each sequence.
+
+    Attributes
+    ----------
+    names : tuple of str, (n,)
+    codes : uint8, (n, length)
+    values : float32, (n, tasks, 4, span)
+        As computed: effects of substitutions, or gradients.
+    start : int
+        Where the span begins in the sequences, 0-based.
+    method : str
+        "ism" where ``values`` are effects, otherwise the name of the attribution.
+    tasks : tuple of str
+    y_ref : float32, (n, tasks), or None
+        Answers for the unchanged sequences.
+
+    Raises
+    ------
+    ShapeError
+        Names, codes and values do not belong together.
+    """
+
+    names: tuple[str, ...]
+    codes: Codes
+    values: NDArray[np.float32]
+    start: int = 0
+    method: str = "ism"
+    tasks: tuple[str, ...] = ("y",)
+    y_ref: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        check("codes", self.codes, "n l", dtype="uint8", n=len(self.names))
+        check("values", self.values, "n t 4 s", dtype="f", n=len(self.names), t=len(self.tasks))
+        if not 0 <= self.start <= self.start + self.values.shape[3] <= self.codes.shape[1]:
+            raise ShapeError(
+                f"a span of {self.values.shape[3]} from {self.start} leaves sequences of "
+                f"{self.codes.shape[1]} bp"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def span(self) -> Codes:
+        """The bases that have values, uint8, (n, span)."""
+        return self.codes[:, self.start : self.start + self.values.shape[3]]
+
+    @property
+    def hypothetical(self) -> NDArray[np.float32]:
+        """Values minus their mean over the four letters, (n, tasks, 4, span)."""
+        return self.values - self.values.mean(2, keepdims=True)
+
+    @property
+    def observed(self) -> NDArray[np.float32]:
+        """Hypothetical at the observed base, (n, tasks, span); 0 at unknown bases."""
+        base = np.minimum(self.span, UNKNOWN - 1)[:, None, None, :]
+        chosen = np.take_along_axis(self.hypothetical, base, axis=2)[:, :, 0]
+        return np.where(self.span[:, None] < UNKNOWN, chosen, 0)
+
+    def rows(self, chosen: Sequence[int] | NDArray[np.integer]) -> "Maps":
+        """Return the maps of some rows."""
+        return replace(
+            self,
+            names=tuple(self.names[row] for row in chosen),
+            codes=self.codes[chosen],
+            values=self.values[chosen],
+            y_ref=None if self.y_ref is None else self.y_ref[chosen],
+        )
+
+
+def write_maps(path: str | PathLike, maps: Maps) -> None:
+    """Write maps as one compressed .npz file, whole or not at all.
+
+    Raises
+    ------
+    UnreadableFileError
+        The folder does not take files.
+    """
+    arrays = {
+        "kind": np.array(KIND),
+        "names": np.array(maps.names, dtype=str),
+        "codes": maps.codes,
+        "values": maps.values,
+        "start": np.array(maps.start),
+        "method": np.array(maps.method),
+        "tasks": np.array(maps.tasks, dtype=str),
+    }
+    if maps.y_ref is not None:
+        arrays["y_ref"] = maps.y_ref
+    sink = io.BytesIO()
+    np.savez_compressed(sink, **arrays)
+    write_bytes(path, sink.getvalue())
+
+
+def read_maps(path: str | PathLike) -> Maps:
+    """Return the maps that `write_maps` wrote.
+
+    Raises
+    ------
+    MissingFileError, UnreadableFileError
+        There is no such file, or it cannot be read.
+    FormatError
+        It is no .npz file, is cut off, or holds something else.
+    """
+    try:
+        with np.load(io.BytesIO(b"".join(chunks(path))), allow_pickle=False) as arrays:
+            held = {name: arrays[name] for name in arrays.files}
+    except (ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise FormatError(
+            f"{path}: expected the .npz of `fastseq ism` or `attribute`, found damaged or other "
+            f"data ({error})"
+        ) from error
+    if str(held.get("kind")) != KIND:
+        raise FormatError(
+            f"{path}: expected the .npz of `fastseq ism` or `attribute`; it holds "
+            f"{', '.join(held) or 'nothing'}"
+        )
+    try:
+        return Maps(
+            tuple(held["names"].tolist()),
+            held["codes"],
+            held["values"],
+            int(held["start"]),
+            str(held["method"]),
+            tuple(held["tasks"].tolist()),
+            held.get("y_ref"),
+        )
+    except (KeyError, ShapeError) as error:
+        raise FormatError(f"{path}: its arrays do not belong together ({error})") from error

@@ -1,0 +1,209 @@
+"""Files that the verbs wrote become the sections of a report."""
+
+import json
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastseq._lazy import load
+from fastseq.errors import FormatError, MissingFileError
+from fastseq.io.files import chunks
+from fastseq.io.maps import Maps, read_maps
+from fastseq.io.tables import read_table
+from fastseq.show import plots
+from fastseq.show.report import Section
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_VARIANTS_DRAWN = 2_000
+
+
+def sections_of(results: Sequence[str | PathLike[str]], *, examples: int = 6) -> list[Section]:
+    """Return one section per result.
+
+    Parameters
+    ----------
+    results : sequence of path
+        Checkpoints, maps (.npz), tables, k-mer divergences (.json), folders of scores, or folders
+        with any of these.
+    examples : int
+        So many sequences are drawn of each file of maps: those with the largest values.
+
+    Raises
+    ------
+    MissingFileError
+        There is no such file.
+    FormatError
+        A file that no verb wrote, or a folder without one that some did.
+    """
+    sections = []
+    for path in map(Path, results):
+        if not path.exists():
+            raise MissingFileError(f"{path}: no such file or folder")
+        if path.is_dir() and not (path / "manifest.json").exists():
+            held = [file for file in sorted(path.iterdir()) if _reader(file) is not None]
+            if not held:
+                raise FormatError(f"{path}: holds nothing that a report could show")
+            sections += sections_of(held, examples=examples)
+            continue
+        reader = _reader(path)
+        if reader is None:
+            raise FormatError(
+                f"{path}: expected a checkpoint (.safetensors), maps (.npz), a table (.tsv, .csv, "
+                ".parquet), a divergence (.json) or a folder of scores"
+            )
+        sections.append(reader(path, examples))
+    return sections
+
+
+def of_history(name: str, history: Sequence[dict[str, Any]]) -> Section:
+    """Return how a training went."""
+    best = max(history, key=lambda row: row.get("auroc", row.get("pearson", -row["loss"])))
+    text = f"{len(history)} epochs; the checkpoint keeps epoch {best.get('epoch', len(history))}."
+    figure = plots.training_curve(history)
+    return Section(
+        f"Training of {name}", text, [("Loss and validation by epoch.", figure)], [("", history)]
+    )
+
+
+def of_maps(name: str, maps: Maps, examples: int = 6) -> Section:
+    """Return logos and, for effects of mutations, heat maps of the most affected sequences."""
+    strength = abs(maps.observed).sum(axis=(1, 2))
+    chosen = np.sort(np.argsort(-strength, kind="stable")[:examples])
+    figures = []
+    for row in chosen:
+        for task, task_name in enumerate(maps.tasks):
+            of_task = f", {task_name}" if len(maps.tasks) > 1 else ""
+            common = {"start": maps.start}
+            if maps.method == "ism":
+                picture = plots.ism_heatmap(maps.span[row], maps.values[row, task], **common)
+            else:
+                picture = plots.logos(maps.span[row], maps.hypothetical[row, task], **common)
+            figures.append((f"{maps.names[row]}{of_task}", picture))
+    what = {
+        "ism": "Effect of every substitution; the reference carries a dot, and the letters above "
+        "are as tall as the mean loss when their base is changed.",
+        "saliency": "Gradient of the score, corrected: the observed bases, then all four.",
+    }.get(maps.method, "Attribution of the observed bases, then of all four.")
+    shown = f"{len(chosen)} of {len(maps)} sequences, those with the largest values."
+    return Section(f"{name}: which bases matter", f"{what}\n\n{shown}", figures)
+
+
+def of_variants(name: str, table: "pd.DataFrame") -> Section:
+    """Return effects of variants: contig by contig where few, ranked in any case."""
+    value = next(column for column in table.columns if column.startswith("diff"))
+    suffix = value.removeprefix("diff")
+    size = abs(table[value].to_numpy(float))
+    order = np.argsort(-np.where(np.isfinite(size), size, -1), kind="stable")
+    scored = int(np.isfinite(size).sum())
+    figures = []
+    if scored:
+        columns = {
+            "y_ref": table[f"y_ref{suffix}"],
+            "y_alt": table[f"y_alt{suffix}"],
+            value: table[value],
+        }
+        figures.append(
+            (
+                "Answers for both alleles, and effects by rank.",
+                plots.variant_effects(columns, value=value),
+            )
+        )
+        strongest = table.iloc[order[: min(scored, MOST_VARIANTS_DRAWN)]]
+        for chrom in strongest["chrom"].iloc[:200].value_counts().index[:3]:
+            here = strongest[strongest["chrom"] == chrom]
+            picture = plots.variant_lollipops(here, value=value)
+            figures.append((f"{chrom}: the {len(here):,} largest effects.", picture))
+    left_out = "" if scored == len(table) else f" {len(table) - scored:,} have none; see status."
+    text = f"{len(table):,} alleles, {scored:,} with an effect.{left_out}"
+    return Section(
+        f"{name}: variants", text, figures, [("By size of the effect.", table.iloc[order])]
+    )
+
+
+def of_kld(name: str, found: dict[str, Any]) -> Section:
+    """Return k-mer divergences beside their null."""
+    per_k = {int(k): value for k, value in found["per_k"].items()}
+    null = {int(k): np.array(draws) for k, draws in (found.get("null") or {}).items()} or None
+    rows = {"k": list(per_k), "KLD": list(per_k.values())}
+    if null:
+        rows["null, mean"] = [null[k].mean() for k in per_k]
+        rows["null, largest"] = [null[k].max() for k in per_k]
+    text = (
+        "How far the k-mers that carry attribution are from those of the sequences. A map that "
+        "points at repeating words lies far above its null, the same maps on other sequences."
+    )
+    figures = [("Divergence by k-mer length.", plots.kld_bars(per_k, null))]
+    return Section(f"{name}: k-mer divergence", text, figures, [("", rows)])
+
+
+def of_predictions(name: str, table: "pd.DataFrame") -> Section:
+    """Return predictions: against measurements where the table has them, else their density."""
+    y_hat = table[next(column for column in table.columns if column.startswith("y_hat"))]
+    y_hat = y_hat.to_numpy(float)
+    measured = next((column for column in ("y", "label") if column in table.columns), None)
+    if measured is None:
+        figure = plots.score_densities(y_hat, np.full(len(y_hat), "all"))
+        caption = "Distribution of the predictions."
+    elif set(table[measured].unique().tolist()) <= {0, 1}:
+        figure = plots.score_densities(y_hat, table[measured].to_numpy(int))
+        caption = "Predictions by class."
+    else:
+        figure = plots.predicted_against_measured(table[measured].to_numpy(float), y_hat)
+        caption = "Predicted against measured."
+    return Section(f"{name}: predictions", "", [(caption, figure)], [("", table)])
+
+
+def _reader(path: Path) -> Callable[[Path, int], Section] | None:
+    """Return what reads such a file; None where nothing does."""
+    if path.is_dir():
+        return _scores if (path / "manifest.json").exists() else None
+    plain = path.name.removesuffix(".gz")
+    readers = {
+        ".safetensors": _checkpoint,
+        ".npz": lambda file, examples: of_maps(file.stem, read_maps(file), examples),
+        ".json": _json,
+        ".tsv": _table,
+        ".csv": _table,
+        ".parquet": _table,
+    }
+    return readers.get(Path(plain).suffix)
+
+
+def _checkpoint(path: Path, examples: int) -> Section:
+    training = load("fastseq.models.checkpoints").describe(path)["training"]
+    if not training.get("history"):
+        raise FormatError(f"{path}: the checkpoint remembers no training")
+    return of_history(path.stem, training["history"])
+
+
+def _json(path: Path, examples: int) -> Section:
+    try:
+        found = json.loads(b"".join(chunks(path)))
+    except ValueError as error:
+        raise FormatError(f"{path}: no JSON ({error})") from error
+    if not isinstance(found, dict) or "per_k" not in found:
+        raise FormatError(f"{path}: expected the JSON of `fastseq kld`")
+    return of_kld(path.stem, found)
+
+
+def _table(path: Path, examples: int) -> Section:
+    table = read_table(path, text=["ref", "alt", "id", "name", "chrom"])
+    columns = [str(column) for column in table.columns]
+    if any(column.startswith("diff") for column in columns) and "chrom" in columns:
+        return of_variants(path.name, table)
+    if any(column.startswith("y_hat") for column in columns):
+        return of_predictions(path.name, table)
+    return Section(path.name, f"{len(table):,} rows.", tables=[("", table)])
+
+
+def _scores(path: Path, examples: int) -> Section:
+    parts = sorted(path.glob("*.parquet"))
+    if not parts:
+        raise FormatError(f"{path}: a folder of scores without a .parquet part")
+    table = load("pandas").concat([read_table(part) for part in parts], ignore_index=True)
+    return of_variants(path.name, table)
