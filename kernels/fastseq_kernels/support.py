@@ -1,0 +1,170 @@
+"""Why an op cannot run here, as sentences; an empty list means that it can."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from shutil import which
+
+import torch
+
+from fastseq_kernels.reference import ACTIVATIONS, length_out
+
+FLOATS = (torch.float32, torch.float16, torch.bfloat16)
+LARGEST_POOL = 16
+# the first squeeze keeps 16 sequences of all channels in registers
+LARGEST_SQUEEZE = 1024
+SMALL_GROUP = 16
+
+Shapes = Mapping[str, Sequence[int]]
+DTypes = Mapping[str, torch.dtype]
+
+
+def reasons(
+    op: str, shapes: Shapes, dtypes: DTypes, device: torch.device | str, **options
+) -> list[str]:
+    """Return why the Triton kernel of ``op`` cannot take this call; nothing where it can.
+
+    Parameters
+    ----------
+    op : {"conv1d", "first_conv1d", "depthwise_conv1d", "squeeze", "excite"}
+    shapes, dtypes : mapping
+        Of its tensors by argument name: ``x`` or ``codes``, and ``weight`` where there is one.
+    device : torch.device
+    **options
+        The op's keyword arguments; defaults where not given.
+
+    Returns
+    -------
+    list of str
+        One sentence a reason.
+
+    Raises
+    ------
+    ValueError
+        There is no such op.
+    """
+    if op not in CHECKS:
+        raise ValueError(f"op={op!r}; expected one of {', '.join(CHECKS)}")
+    return [*_place(torch.device(device)), *CHECKS[op](shapes, dtypes, options)]
+
+
+def refuse(op: str, shapes: Shapes, dtypes: DTypes, device: torch.device, **options) -> None:
+    """Raise ValueError with every reason, if there is one."""
+    found = reasons(op, shapes, dtypes, device, **options)
+    if found:
+        raise ValueError(f"{op}: " + "; ".join(found))
+
+
+@cache
+def _place(device: torch.device) -> tuple[str, ...]:
+    """Return what is wrong with this machine."""
+    found = []
+    try:
+        release = version("triton")
+        if tuple(map(int, release.split(".")[:2])) not in ((3, 6), (3, 7)):
+            found.append(f"triton {release} is installed; the kernels are written for 3.6 and 3.7")
+    except PackageNotFoundError:
+        found.append("triton is not installed (pip install 'fastseq-genomics[gpu]')")
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        return tuple(found)
+    if device.type != "cuda":
+        return (*found, f"the tensors are on {device.type}; the kernels run on CUDA and ROCm GPUs")
+    if not torch.cuda.is_available():
+        return (*found, "PyTorch sees no GPU")
+    if torch.version.hip is None and torch.cuda.get_device_capability(device) < (8, 0):
+        name = torch.cuda.get_device_name(device)
+        found.append(f"{name} is older than compute capability 8.0, the first with bfloat16 units")
+    if not (os.environ.get("CC") or which("cc") or which("gcc") or which("clang")):
+        found.append("there is no C compiler, with which Triton builds its launcher (set CC)")
+    return tuple(found)
+
+
+def _common(dtypes: DTypes, options: Mapping) -> list[str]:
+    found = []
+    kinds = {name: dtype for name, dtype in dtypes.items() if name != "codes"}
+    for name, dtype in kinds.items():
+        if dtype not in FLOATS:
+            found.append(f"{name} is {_name(dtype)}; expected float32, float16 or bfloat16")
+    if len(set(kinds.values())) > 1:
+        listed = ", ".join(f"{name} {_name(dtype)}" for name, dtype in kinds.items())
+        found.append(f"the types differ: {listed}")
+    activation = options.get("activation", "none")
+    if activation not in ACTIVATIONS:
+        found.append(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
+    pool = options.get("pool", 1)
+    if not 1 <= pool <= LARGEST_POOL:
+        found.append(f"pool windows of {pool} positions; one program holds up to {LARGEST_POOL}")
+    if options.get("precision", "float32") not in ("float32", "tf32"):
+        found.append(f"precision {options['precision']!r} is neither 'float32' nor 'tf32'")
+    return found
+
+
+def _convolution(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+    found = _common(dtypes, options)
+    (_, length, channels), (kernel, c_in, c_out) = shapes["x"], shapes["weight"]
+    groups = options.get("groups", 1)
+    if c_in * groups != channels:
+        found.append(f"x has {channels} channels; the weight takes {groups} x {c_in}")
+    if c_out % groups:
+        found.append(f"{c_out} output channels do not split into {groups} groups")
+    stride, dilation = options.get("stride", 1), options.get("dilation", 1)
+    padding = options.get("padding", 0)
+    if length_out(length, kernel, stride, dilation, padding) < 1:
+        reach = dilation * (kernel - 1) + 1
+        found.append(f"{length} + {padding} positions are fewer than the {reach} a window spans")
+    return found
+
+
+def _dense(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+    found = _convolution(shapes, dtypes, options)
+    _, c_in, c_out = shapes["weight"]
+    groups = options.get("groups", 1)
+    if groups > 1 and min(c_in, c_out // groups) < SMALL_GROUP:
+        found.append(
+            f"groups of {c_in} to {c_out // groups} channels would leave a {SMALL_GROUP}-wide "
+            "matrix unit idle; depthwise_conv1d takes them"
+        )
+    return found
+
+
+def _small_groups(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+    found = _convolution(shapes, dtypes, options)
+    c_in = shapes["weight"][1]
+    if c_in >= SMALL_GROUP:
+        found.append(f"groups of {c_in} channels fill a matrix unit; conv1d takes them")
+    return found
+
+
+def _codes(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+    found = _common(dtypes, options)
+    if dtypes["codes"] != torch.uint8:
+        found.append(f"codes are {_name(dtypes['codes'])}; expected uint8")
+    if shapes["weight"][1] != 4:
+        found.append(f"the weight has {shapes['weight'][1]} input channels; codes have 4")
+    return found
+
+
+def _squeeze(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+    found = _common(dtypes, options)
+    channels = shapes["x"][2]
+    if channels > LARGEST_SQUEEZE:
+        found.append(f"{channels} channels; one program holds up to {LARGEST_SQUEEZE}")
+    return found
+
+
+def _excite(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+    return _common(dtypes, options)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+CHECKS: dict[str, Callable[[Shapes, DTypes, Mapping], list[str]]] = {
+    "conv1d": _dense,
+    "first_conv1d": _codes,
+    "depthwise_conv1d": _small_groups,
+    "squeeze": _squeeze,
+    "excite": _excite,
+}

@@ -1,0 +1,81 @@
+"""Inputs for the kernel tests, seeded by the case itself, and the one way to compare."""
+
+from dataclasses import dataclass, fields
+from zlib import crc32
+
+import torch
+from fastseq_kernels import reference
+
+DTYPES = ["float32", "float16", "bfloat16"]
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Shape and options of one convolution; prints as what differs from the defaults."""
+
+    n: int
+    length: int
+    c_in: int
+    c_out: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    padding: tuple[int, int] | None = None  # None: as many positions out as in
+    activation: str = "none"
+    residual: str | None = None
+    pool: int = 1
+    gate: bool = False
+
+    def __str__(self) -> str:
+        shape = f"{self.n}x{self.length} {self.c_in}-{self.c_out} k{self.kernel}"
+        extra = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)[5:]
+                 if getattr(self, f.name) != f.default]  # fmt: skip
+        return " ".join([shape, *extra])
+
+    def tensors(self, dtype: str):
+        """Return x, weight, bias, slope, residual, gate and the op's options."""
+        noise = torch.Generator().manual_seed(crc32(str(self).encode()))
+
+        def normal(*shape: int) -> torch.Tensor:
+            return torch.randn(shape, generator=noise).to(DEVICE)
+
+        def typed(x: torch.Tensor) -> torch.Tensor:
+            return x.to(getattr(torch, dtype))
+
+        span = self.dilation * (self.kernel - 1)
+        left, right = self.padding or (span // 2, span - span // 2)
+        options = {
+            "stride": self.stride, "dilation": self.dilation, "groups": self.groups,
+            "pad_left": left, "pad_right": right, "activation": self.activation,
+            "residual_first": self.residual == "before", "pool": self.pool,
+        }  # fmt: skip
+        positions = reference.length_out(
+            self.length, self.kernel, self.stride, self.dilation, left + right
+        )
+        fan = self.c_in // self.groups * self.kernel
+        return (
+            typed(normal(self.n, self.length, self.c_in)),
+            typed(normal(self.kernel, self.c_in // self.groups, self.c_out) / fan**0.5),
+            normal(self.c_out),
+            normal(self.c_out).abs() if self.activation == "prelu" else None,
+            typed(normal(self.n, positions, self.c_out)) if self.residual else None,
+            normal(self.n, self.c_in).sigmoid() if self.gate else None,
+            options,
+        )
+
+
+def floats(*tensors: torch.Tensor | None) -> list[torch.Tensor | None]:
+    """Return float64 copies, on the CPU."""
+    return [None if x is None else x.cpu().double() for x in tensors]
+
+
+def poisoned(like: torch.Tensor, dtype: str) -> torch.Tensor:
+    """Return an output full of NaN, so that an element that is never written fails."""
+    return torch.full(like.shape, float("nan"), dtype=getattr(torch, dtype), device=DEVICE)
+
+
+def check(found: torch.Tensor, truth: torch.Tensor, dtype: str) -> None:
+    error = reference.relative_error(found, truth)
+    assert error <= reference.TOLERANCE[dtype], f"relative error {error:.2e}"
