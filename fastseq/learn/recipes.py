@@ -126,7 +126,7 @@ RECIPES: dict[str, Recipe] = {
     # AdamW under one cycle: the shortest way to a good network on 10^4 .. 10^5 rows
     "default": Recipe(),
     # D4's motif task, 14,000 rows of 200 bp: the small ResNet reaches a test AUROC of .97
-    "motif": Recipe(stages=(Stage(4, "adamw", 3e-3, "one_cycle", 0.01),), loss="bce", batch_size=128),
+    "motif": Recipe(stages=(Stage(4, lr=3e-3),), loss="bce", batch_size=128),
     # D2: AdamW until the validation stalls, then SGD at a tenth, weights averaged on a cosine
     "tum": Recipe(
         stages=(

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -378,7 +379,14 @@ class Run:
             try:
                 state = torch.load(self._state_path, self.device, weights_only=True)
                 training = json.loads(state["training"])
-            except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+            except (
+                RuntimeError,
+                LookupError,
+                ValueError,
+                EOFError,
+                OSError,
+                UnpicklingError,
+            ) as error:
                 raise ResumeError(
                     f"{self._state_path} cannot be read ({error}); delete it to start anew"
                 ) from error

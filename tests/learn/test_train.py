@@ -1,0 +1,225 @@
+"""The loop learns, repeats itself, resumes as if unbroken, and refuses what cannot be learned."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fastseq.errors import (
+    CheckpointError,
+    DivergenceError,
+    LengthError,
+    OptionError,
+    ResumeError,
+    ShapeError,
+    TargetError,
+)
+from fastseq.learn.recipes import Recipe, Stage, recipe
+from fastseq.learn.train import train
+from fastseq.models import checkpoints
+from fastseq.models.registry import build
+
+SMALL = {"channels": 8}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(3)
+    codes = rng.integers(0, 4, (400, 30), dtype=np.uint8)
+    codes[:, :4], codes[:, -3:] = [0, 1, 2, 3], [3, 3, 2]
+    gc = np.isin(codes, (1, 2)).mean(1) - 0.5
+    return codes, gc
+
+
+def fit(rows, model="tum_cnn", **options):
+    options = {"epochs": 2, "batch_size": 64, "progress": False, "sizes": SMALL, **options}
+    return train(model, rows, **options)
+
+
+def weights(result):
+    return torch.cat([p.detach().flatten() for p in result.model.parameters()])
+
+
+def test_learns_gc_content_and_finds_the_flanks(rows):
+    result = fit(rows, epochs=20)
+    assert result.best["pearson"] > 0.8
+    assert (result.model.input_spec.left, result.model.input_spec.right) == ("ACGT", "TTG")
+    assert result.model.target_spec.reverse_complement
+    assert [row["epoch"] for row in result.history] == [*range(1, 21)]
+
+
+def test_answers_come_in_the_units_of_the_labels(rows):
+    codes, gc = rows
+    result = fit((codes, 100 * gc - 7), epochs=20)
+    spec = result.model.target_spec
+    with torch.no_grad():
+        raw = result.model(result.model.input_spec.expand(codes))
+    answer = spec.slope * spec.activate(spec.score(raw))[:, 0].numpy() + spec.offset
+    assert abs(answer.mean() - (100 * gc - 7).mean()) < 3
+
+
+def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_generator_alone(rows):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    one, two, other = fit(rows, seed=1), fit(rows, seed=1), fit(rows, seed=2)
+    assert torch.rand(1) == expected
+    assert torch.equal(weights(one), weights(two))
+    assert not torch.equal(weights(one), weights(other))
+
+
+TWO_STAGES = Recipe((Stage(2, average="ema"), Stage(2, "sgd", 0.01, "plateau", average="swa")))
+
+
+@pytest.mark.parametrize("plan", [recipe("default", epochs=4), TWO_STAGES])
+@pytest.mark.parametrize("breaks_at", [1, 2, 3])
+def test_a_killed_run_goes_on_as_if_unbroken(rows, tmp_path, monkeypatch, plan, breaks_at):
+    unbroken = fit(rows, recipe=plan, epochs=4)
+    real, calls = os.replace, []
+
+    def replace(source, target):
+        real(source, target)
+        calls.append(str(target).endswith(".state"))
+        if sum(calls) == breaks_at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", replace)
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        fit(rows, recipe=plan, epochs=4, path=path)
+    monkeypatch.setattr(os, "replace", real)
+    assert checkpoints.describe(path)["training"]["finished"] is False
+    resumed = fit(rows, recipe=plan, epochs=4, path=path, resume=True)
+    assert torch.equal(weights(resumed), weights(unbroken))
+    assert [row["val_loss"] for row in resumed.history] == [
+        row["val_loss"] for row in unbroken.history
+    ]
+    assert os.listdir(tmp_path) == ["m.safetensors"]
+    # a finished run is not trained again
+    again = fit(rows, recipe=plan, epochs=4, path=path, resume=True)
+    assert torch.equal(weights(again), weights(unbroken))
+
+
+def test_the_state_of_another_run_is_refused(rows, tmp_path):
+    path = tmp_path / "m.safetensors"
+    fit(rows, path=path)
+    with pytest.raises(ResumeError, match="other rows, model, recipe or seed"):
+        fit(rows, path=path, seed=9, resume=True)
+    (tmp_path / "m.safetensors.state").write_bytes(b"torn")
+    with pytest.raises(ResumeError, match="delete it"):
+        fit(rows, path=path, resume=True)
+    with pytest.raises(OptionError, match="needs path"):
+        fit(rows, resume=True)
+
+
+def test_divergence_keeps_the_last_good_weights(rows, tmp_path, monkeypatch):
+    path = tmp_path / "m.safetensors"
+    steps = []
+    real = torch.optim.AdamW.step
+
+    def step(self, *args):
+        steps.append(1)
+        real(self, *args)
+        if len(steps) == 8:  # in the second epoch of six steps
+            self.param_groups[0]["params"][0].data.fill_(float("nan"))
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    model = build("tum_cnn", length=30, activation="none", **SMALL)
+    with pytest.raises(DivergenceError, match=r"epoch 2, step 2; .* of epoch 1, also in"):
+        fit(rows, model, path=path)
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert all(p.isfinite().all() for p in checkpoints.load(path).parameters())
+
+
+@pytest.mark.parametrize("name", ["tum_resnet", "tum_cnn", "tum_classifier"])
+@pytest.mark.parametrize("strands", ["forward", "augment", "conjoined"])
+def test_every_network_trains_on_every_strand_setting(rows, name, strands):
+    result = fit(rows, name, epochs=1, strands=strands, shift=2, mask=0.05, label_noise=0.1,
+                 tail_weight=0.5)  # fmt: skip
+    assert np.isfinite(result.history[0]["val_loss"])
+    assert result.model.target_spec.reverse_complement == (strands != "forward")
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "lion", "rmsprop"])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "plateau", "noam", "constant"])
+def test_every_optimizer_under_every_schedule(rows, optimizer, schedule):
+    result = fit(rows, optimizer=optimizer, schedule=schedule, lr=1e-4)
+    assert len(result.history) == 2
+
+
+def test_labels_of_0_and_1_make_a_classifier(rows):
+    codes, gc = rows
+    result = fit((codes, gc > 0), epochs=4)
+    spec = result.model.target_spec
+    assert (spec.activation, spec.scale, spec.slope, spec.offset) == ("none", "logit", 1, 0)
+    assert result.best["auroc"] > 0.8
+
+
+def test_a_head_that_cannot_reach_a_label_names_the_row(rows):
+    codes, gc = rows
+    with pytest.raises(TargetError, match=r"row \d+ has target -0\.\d+, which a softplus head"):
+        fit(rows, affine="none")
+    split = np.where(np.arange(len(gc)) < 40, "val", "train")
+    gc = np.abs(gc)
+    gc[57] = -1
+    with pytest.raises(TargetError, match="row 57 has target -1.*1 of 360 rows"):
+        fit((codes, gc), affine="none", validation=split)
+
+
+def test_patience_stops_early(rows):
+    result = fit(rows, epochs=50, patience=1, lr=0.05, schedule="constant")
+    assert len(result.history) < 50
+
+
+def test_bfloat16_learns_too(rows):
+    assert fit(rows, epochs=20, precision="bfloat16").best["pearson"] > 0.7
+
+
+def test_data_from_a_table_and_the_fold_column(rows, tmp_path):
+    codes, gc = rows
+    frame = pd.DataFrame({
+        "seq": ["".join("ACGT"[c] for c in row) for row in codes],
+        "expression": gc,
+        "other": -gc,
+        "fold": np.where(np.arange(len(gc)) % 5, "train", "val"),
+    })  # fmt: skip
+    frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    one = fit(tmp_path / "t.tsv")
+    two = fit(rows, validation=frame["fold"].to_numpy(dtype=str))
+    assert one.best["pearson"] == pytest.approx(two.best["pearson"], abs=1e-4)
+    both = fit(frame, target=["expression", "other"])
+    assert both.model.target_spec.tasks == ("expression", "other")
+
+
+def test_going_on_from_a_checkpoint(rows, tmp_path):
+    path = tmp_path / "m.safetensors"
+    first = fit(rows, path=path, epochs=4)
+    on = fit(rows, path, epochs=1, lr=1e-5)
+    assert on.best["pearson"] == pytest.approx(first.best["pearson"], abs=0.1)
+
+
+def test_a_strangers_network_trains_but_has_no_checkpoint(rows, tmp_path):
+    stranger = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 30, 1))
+    assert np.isfinite(fit(rows, stranger, epochs=1).history[0]["loss"])
+    with pytest.raises(CheckpointError, match="cannot be rebuilt"):
+        fit(rows, stranger, path=tmp_path / "m.safetensors")
+
+
+def test_options_that_do_not_fit_are_refused_before_training(rows):
+    codes, gc = rows
+    with pytest.raises(LengthError, match="30 bp long; tum_cnn takes 50 bp"):
+        fit(rows, build("tum_cnn", length=50))
+    with pytest.raises(ShapeError, match="2 targets, the model answers 1"):
+        fit((codes, np.stack([gc, gc], 1)), build("tum_cnn", length=30))
+    with pytest.raises(OptionError, match="loss='hinge'"):
+        fit(rows, loss="hinge")
+    with pytest.raises(OptionError, match="a recipe has no speed"):
+        fit(rows, speed=3)
+    with pytest.raises(OptionError, match="recipe='fast'"):
+        fit(rows, recipe="fast")
+    with pytest.raises(OptionError, match="needs a head of bins"):
+        fit(rows, loss="bins_kl")
+    with pytest.raises(OptionError, match="flanks='maybe'"):
+        fit(rows, flanks="maybe")
