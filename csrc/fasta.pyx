@@ -11,9 +11,11 @@ cdef extern from "fasta.h" nogil:
     int64_t fasta_read(
         const uint8_t *text, int64_t size, uint8_t *codes, fasta_state *state,
         int64_t *positions, uint8_t *members, int64_t room) noexcept
-    int fasta_window(
+    void fasta_window(
         const uint8_t *contig, int64_t size, int64_t start, int64_t length,
         uint8_t *out) noexcept
+    uint8_t fasta_mark(
+        const uint8_t *contig, int64_t size, int64_t start, int64_t length) noexcept
 
 
 def read_lines(
@@ -53,21 +55,41 @@ def windows(
     const int32_t[::1] contigs not None,
     const int64_t[::1] starts not None,
     uint8_t[:, ::1] out not None,
-    uint8_t[::1] marks not None,
 ):
-    """Fill row r of out from starts[r] of contigs[r]; marks: 1 beyond an end, 2 unknown base."""
+    """Fill row r of out from starts[r] of contigs[r], 4 beyond the contig's ends."""
     cdef Py_ssize_t rows = starts.shape[0], row
     cdef int64_t length = out.shape[1]
     cdef int32_t contig
-    if contigs.shape[0] != rows or out.shape[0] != rows or marks.shape[0] != rows:
-        raise ValueError("contigs, starts, out and marks differ in rows")
-    if genome.shape[0] < offsets[offsets.shape[0] - 1]:
-        raise ValueError("offsets reach beyond the genome")
-    if rows == 0 or length == 0:
+    if contigs.shape[0] != rows or out.shape[0] != rows:
+        raise ValueError("contigs, starts and out differ in rows")
+    if rows == 0 or length == 0 or genome.shape[0] == 0:
         return
     with nogil:
         for row in range(rows):
             contig = contigs[row]
-            marks[row] = fasta_window(
+            fasta_window(
                 &genome[0] + offsets[contig], offsets[contig + 1] - offsets[contig],
                 starts[row], length, &out[row, 0])
+
+
+def marks(
+    const uint8_t[::1] genome not None,
+    const int64_t[::1] offsets not None,
+    const int32_t[::1] contigs not None,
+    const int64_t[::1] starts not None,
+    const int64_t[::1] lengths not None,
+    uint8_t[::1] out not None,
+):
+    """Write 1 where a window reaches beyond its contig, plus 2 where it holds unknown bases."""
+    cdef Py_ssize_t rows = starts.shape[0], row
+    cdef int32_t contig
+    if not (contigs.shape[0] == lengths.shape[0] == out.shape[0] == rows):
+        raise ValueError("contigs, starts, lengths and out differ in rows")
+    if rows == 0 or genome.shape[0] == 0:
+        return
+    with nogil:
+        for row in range(rows):
+            contig = contigs[row]
+            out[row] = fasta_mark(
+                &genome[0] + offsets[contig], offsets[contig + 1] - offsets[contig],
+                starts[row], lengths[row])

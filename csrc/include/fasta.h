@@ -92,10 +92,9 @@ static int64_t fasta_read(const uint8_t *text, int64_t size, uint8_t *codes, fas
     return at;
 }
 
-/* Copy [start, start + length) of a contig into out, 4 beyond its ends.
-   Returns 1 where it reaches beyond an end, plus 2 where it holds an unknown base. */
-static inline int fasta_window(const uint8_t *contig, int64_t size, int64_t start, int64_t length,
-                               uint8_t *out)
+/* Copy [start, start + length) of a contig into out, 4 beyond its ends. */
+static inline void fasta_window(const uint8_t *contig, int64_t size, int64_t start, int64_t length,
+                                uint8_t *out)
 {
     int64_t from = start < 0 ? -start : 0;
     int64_t to = start + length > size ? size - start : length;
@@ -109,10 +108,17 @@ static inline int fasta_window(const uint8_t *contig, int64_t size, int64_t star
         memcpy(out + from, contig + start + from, (size_t)(to - from));
     if (to < length)
         memset(out + to, 4, (size_t)(length - to));
+}
+
+/* 1 where [start, start + length) reaches beyond an end, plus 2 where it holds an unknown base */
+static inline uint8_t fasta_mark(const uint8_t *contig, int64_t size, int64_t start, int64_t length)
+{
+    int64_t from = start < 0 ? 0 : start;
+    int64_t to = start + length > size ? size : start + length;
     uint8_t unknown = 0;
     for (int64_t i = from; i < to; i++)
-        unknown |= out[i] & 4;
-    return (from > 0 || to < length) + (unknown ? 2 : 0);
+        unknown |= contig[i] & 4;
+    return (uint8_t)((start < 0 || start + length > size) + (unknown ? 2 : 0));
 }
 
 #endif

@@ -1,5 +1,7 @@
 """A genome in memory as codes: read once from any FASTA, windows cut at memory speed."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from os import PathLike, fspath
 from os import path as ospath
@@ -97,6 +99,11 @@ class Genome:
         """Length of each contig by name, in the order of the file."""
         return dict(zip(self.names, np.diff(self.offsets).tolist()))
 
+    def digest(self) -> str:
+        """Return the SHA-256 of names, lengths and codes, however the file was compressed."""
+        head = json.dumps(self.contigs).encode()
+        return hashlib.sha256(hashlib.sha256(self.data).digest() + head).hexdigest()
+
     def index(self, chrom: str) -> int:
         """Return a contig's place in `names`.
 
@@ -134,7 +141,6 @@ class Genome:
         starts: NDArray[np.integer],
         length: int,
         out: Codes | None = None,
-        marks: NDArray[np.uint8] | None = None,
     ) -> Codes:
         """Return one window of ``length`` bases per start, 4 beyond the contig's ends.
 
@@ -147,23 +153,51 @@ class Genome:
         length : int
         out : uint8, (n, length), optional
             Filled and returned where given.
-        marks : uint8, (n,), optional
-            Filled with `PADDED` where a window reaches beyond its contig, `HAS_UNKNOWN` where it
-            holds an unknown base of the contig.
 
         Returns
         -------
         uint8, (n, length)
         """
-        starts = np.ascontiguousarray(starts, np.int64)
-        rows = len(starts)
-        places = np.ascontiguousarray(np.broadcast_to(contigs, rows), np.int32)
-        if rows and not (places.min() >= 0 and places.max() < len(self.names)):
-            raise ContigError(f"contig number outside 0..{len(self.names) - 1}")
-        out = np.empty((rows, length), np.uint8) if out is None else out
-        marks = np.empty(rows, np.uint8) if marks is None else marks
-        native.windows(self.data, self.offsets, places, starts, out, marks)
+        places, starts = self._places(contigs, starts)
+        if out is None:
+            out = np.empty((len(starts), length), np.uint8)
+        if not len(self.data):
+            out[:] = UNKNOWN
+        native.windows(self.data, self.offsets, places, starts, out)
         return out
+
+    def marks(
+        self,
+        contigs: NDArray[np.integer] | int,
+        starts: NDArray[np.integer],
+        lengths: NDArray[np.integer] | int,
+    ) -> NDArray[np.uint8]:
+        """Return `PADDED` where a window leaves its contig, plus `HAS_UNKNOWN` for unknown bases.
+
+        Parameters
+        ----------
+        contigs, starts : as `windows`
+        lengths : int or integer array, (n,)
+
+        Returns
+        -------
+        uint8, (n,)
+            Unknown bases count inside the contig only.
+        """
+        places, starts = self._places(contigs, starts)
+        sizes = np.ascontiguousarray(np.broadcast_to(lengths, len(starts)), np.int64)
+        out = np.full(len(starts), PADDED, np.uint8)
+        native.marks(self.data, self.offsets, places, starts, sizes, out)
+        return out
+
+    def _places(
+        self, contigs: NDArray[np.integer] | int, starts: NDArray[np.integer]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        starts = np.ascontiguousarray(starts, np.int64)
+        places = np.ascontiguousarray(np.broadcast_to(contigs, len(starts)), np.int32)
+        if len(starts) and not (places.min() >= 0 and places.max() < len(self.names)):
+            raise ContigError(f"contig number outside 0..{len(self.names) - 1}")
+        return places, starts
 
 
 def listed(names: list[str], limit: int = 8) -> str:

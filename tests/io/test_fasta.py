@@ -86,13 +86,13 @@ def test_any_number_of_ambiguous_letters_is_remembered(tmp_path):
 
 def test_windows_reach_beyond_the_ends_and_say_so():
     genome = Genome.from_sequences({"a": "ACGT", "b": "GGNGG"})
-    marks = np.empty(6, np.uint8)
     contigs = np.array([0, 0, 0, 1, 1, 0])
     starts = np.array([-2, 0, 3, 0, 3, 99])
-    found = genome.windows(contigs, starts, 3, marks=marks)
+    found = genome.windows(contigs, starts, 3)
     expected = [[4, 4, 0], [0, 1, 2], [3, 4, 4], [2, 2, 4], [2, 2, 4], [4, 4, 4]]
     assert found.tolist() == expected
-    assert marks.tolist() == [PADDED, 0, PADDED, HAS_UNKNOWN, PADDED, PADDED]
+    expected = [PADDED, 0, PADDED, HAS_UNKNOWN, PADDED, PADDED]
+    assert genome.marks(contigs, starts, 3).tolist() == expected
     assert genome.windows(0, np.array([-100]), 2).tolist() == [[4, 4]]
     assert genome.windows(0, np.array([], int), 2).shape == (0, 2)
 

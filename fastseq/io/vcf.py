@@ -1,0 +1,173 @@
+"""Variants from VCF text, whole blocks at a time, and from BCF through pysam.
+
+Only the first five columns are read. The text path takes plain, gzip and bgzip files alike, needs
+no index and no header, and trusts what the records say over what the header says.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator
+from os import PathLike, fspath
+
+import numpy as np
+
+from fastseq._lazy import load
+from fastseq._native import vcf as native
+from fastseq.errors import FastseqWarning, FormatError, UnreadableFileError
+from fastseq.io.fasta import listed
+from fastseq.io.files import chunks
+from fastseq.sequence.alleles import Variants
+
+CONTIG = re.compile(rb"^##contig=<(?:.*?,)?ID=([^,>]+)")
+BCF = b"BCF\x02"
+BLOCK = 65_536
+
+
+def read_vcf(path: str | PathLike, *, block: int = BLOCK) -> Iterator[Variants]:
+    """Yield the variants of a VCF or BCF in blocks of ``block`` records, in the order of the file.
+
+    Parameters
+    ----------
+    path : path-like
+        ``-`` reads standard input (text only).
+    block : int
+        Input records in a block; the last one holds fewer. A record with several ALT alleles
+        gives as many rows.
+
+    Raises
+    ------
+    MissingFileError, UnreadableFileError
+        There is no such file, or it cannot be read.
+    FormatError
+        It is empty or cut off, or a line has fewer than five columns.
+
+    Warns
+    -----
+    FastseqWarning
+        Once, where the header names contigs and the records name others.
+    """
+    source = chunks(path)
+    head = next(source, b"")
+    if not head.strip():
+        raise FormatError(f"{path}: empty; expected VCF")
+    if head.startswith(BCF):
+        source, head = _bcf_lines(path), b""
+    yield from _Sites(fspath(path), block).read(head, source)
+
+
+class _Sites:
+    """Cuts a stream of text into blocks of records."""
+
+    def __init__(self, path: str, block: int) -> None:
+        self.path = path
+        self.block = block
+        self.lines = 0
+        self.records = 0
+        self.names: list[bytes] = []
+        self.index: dict[bytes, int] = {}
+        self.contigs: list[str] = []
+        self.header: list[tuple[bytes, bool]] = []
+        self.in_header = True
+        self.warned = False
+
+    def read(self, head: bytes, source: Iterator[bytes]) -> Iterator[Variants]:
+        text, parts, held = head, [], 0
+        for piece in source:
+            # a text grows until it surely holds a block, so that each byte is scanned once
+            parts.append(piece)
+            held += len(piece)
+            if len(text) + held < 32 * self.block:
+                continue
+            text, parts, held = b"".join([text, *parts]), [], 0
+            text = yield from self._blocks(text, last=False)
+        yield from self._blocks(b"".join([text, *parts]), last=True)
+        if not self.records:
+            none = np.empty(0, np.int64)
+            spans = np.empty((0, 2), np.int64)
+            text = np.frombuffer(b"\n", np.uint8)
+            yield Variants(text, [], none.astype(np.int32), none, spans, spans, spans, none)
+
+    def _blocks(self, text: bytes, *, last: bool) -> Iterator[Variants]:
+        """Yield the whole blocks in a text; return what is left of it."""
+        if self.in_header:
+            self._read_header(text)
+        start = 0
+        while start < len(text):
+            found = native.read_sites(text, start, last, self.block)
+            used, lines, columns, record, run, pos, id, ref, alt, runs = found
+            records = int(record[-1]) + 1 if len(record) else 0
+            if records < self.block and not last and not columns:
+                break
+            self.lines += lines
+            if records:
+                chrom = self._chrom(text, runs)[run]
+                record += self.records
+                self.records += records
+                view = np.frombuffer(text, np.uint8)
+                yield Variants(view, self.contigs, chrom, pos, id, ref, alt, record)
+            start += used
+            if columns:
+                raise FormatError(
+                    f"{self.path}: line {self.lines} has {columns} columns; expected at least "
+                    "CHROM, POS, ID, REF and ALT with tabs between"
+                )
+        return text[start:]
+
+    def _chrom(self, text: bytes, runs: np.ndarray) -> np.ndarray:
+        """Return the contig number of each run of equal names."""
+        places = np.empty(len(runs), np.int32)
+        for at, (begin, end) in enumerate(runs.tolist()):
+            name = text[begin:end]
+            place = self.index.get(name)
+            if place is None:
+                place = self.index[name] = len(self.index)
+                # a new list: blocks handed out keep theirs
+                self.contigs = [*self.contigs, name.decode("utf-8", "replace")]
+                self._compare(name)
+            places[at] = place
+        return places
+
+    def _read_header(self, text: bytes) -> None:
+        for line in text.splitlines():
+            if not line.startswith(b"#"):
+                self.in_header = self.in_header and not line
+                if line:
+                    return
+            elif found := CONTIG.match(line):
+                self.header.append((found[1], b"length=" in line))
+
+    def _compare(self, name: bytes) -> None:
+        """Warn where records use a name that the header does not declare.
+
+        Tools add bare entries for names they meet; where others carry a length, those are the
+        assembly that the file was made with.
+        """
+        declared = [text for text, sized in self.header if sized] or [t for t, _ in self.header]
+        if declared and not self.warned and name not in declared:
+            self.warned = True
+            named = [text.decode("utf-8", "replace") for text in dict.fromkeys(declared)]
+            warnings.warn(
+                f"{self.path}: the header declares contigs {listed(named, 3)}, the records name "
+                f"{self.contigs[-1]}; the records are taken",
+                FastseqWarning,
+                stacklevel=2,
+            )
+
+
+def _bcf_lines(path: str | PathLike) -> Iterator[bytes]:
+    """Yield the sites of a BCF as lines of text."""
+    pysam = load("pysam")
+    try:
+        with pysam.VariantFile(fspath(path)) as records:
+            lines = []
+            for record in records:
+                alts = ",".join(record.alts) if record.alts else "."
+                lines.append(
+                    f"{record.chrom}\t{record.pos}\t{record.id or '.'}\t{record.ref}\t{alts}\n"
+                )
+                if len(lines) == BLOCK:
+                    yield "".join(lines).encode()
+                    lines = []
+            yield "".join(lines).encode()
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path}: pysam cannot read it: {error}") from error
