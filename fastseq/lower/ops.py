@@ -85,6 +85,11 @@ def activate(
     raise AssertionError(activation)
 
 
+def zero_pad(x: Tensor, before: int, after: int) -> Tensor:
+    """Return a map with zeros around it, or without its ends where a number is negative."""
+    return F.pad(x, (before, after))
+
+
 def add(x: Tensor, y: Tensor) -> Tensor:
     """Return the sum of two maps or two vectors of one shape."""
     return x + y

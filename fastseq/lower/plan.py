@@ -8,15 +8,21 @@ from typing import Literal, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from fastseq.arrays import UNKNOWN, Codes, check
 from fastseq.errors import ModelError, OptionError
+from fastseq.lower import ops
+from fastseq.lower.capture import NotCaptured, capture
 from fastseq.models.checkpoints import load
 from fastseq.models.specs import InputSpec, OutputScale, Strand, TargetSpec
 from fastseq.sequence.edits import Edits, apply, window
 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
+# capturing a graph takes about a second, which a smaller job never earns back at 2e11 FLOP/s
+LOWER_ABOVE = 2e11
+
 # 64 x 110 bp x 64 channels in float32 is 1.8 MB: a layer's input and output stay in L2/L3
 MICRO_BATCH = 64
 
@@ -46,6 +52,7 @@ class Plan:
         device: str | torch.device | None = None,
         precision: Precision = "float32",
         micro_batch: int | None = None,
+        sequences: int | None = None,
     ) -> None:
         if precision not in ("float32", "bfloat16"):
             raise OptionError(f"precision={precision!r}; expected 'float32' or 'bfloat16'")
@@ -56,23 +63,41 @@ class Plan:
         self.precision = precision
         self.micro_batch = micro_batch or MICRO_BATCH
         # a copy, so that the caller's model keeps its mode, device and gradients
-        self._module = copy.deepcopy(model).eval().requires_grad_(False).to(self.device)
+        self._module = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
+        small = sequences is not None and sequences * self._flops() < LOWER_ABOVE
         self.target_spec: TargetSpec = getattr(model, "target_spec", None) or TargetSpec()
         self.target_spec, self.positions = self._probe()
+        self._graph, self.unlowered = (None, "a small job") if small else self._lower()
+        self._module = self._module.to(self.device)
 
-    def _probe(self) -> tuple[TargetSpec, int | None]:
-        """Run one input of unknown bases; return the spec with its tasks, and profile positions."""
-        codes = np.full((1, self.input_spec.length), UNKNOWN, np.uint8)
-        spec = self.input_spec
+    def _flops(self) -> int:
+        """Return the floating-point operations of one forward pass."""
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            self._attempt(torch.zeros(1, self.input_spec.channels, self.input_spec.length))
+        return counter.get_total_flops()
+
+    def _attempt(self, x: Tensor) -> object:
+        """Return the module's answer to an input it may not be able to take."""
         try:
-            with torch.inference_mode():
-                raw = self._forward(codes, "+")
+            return self._module(x)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             first = str(error).strip().partition("\n")[0]
             raise ModelError(
-                f"{type(self._module).__name__} cannot take float32 (1, {spec.channels}, "
-                f"{spec.length}): {first}"
+                f"{type(self._module).__name__} cannot take float32 {tuple(x.shape)}: {first}"
             ) from error
+
+    def _lower(self) -> tuple[fx.GraphModule | None, str]:
+        """Return the lowered graph on the device, or why there is none."""
+        try:
+            graph = capture(self._module, self.input_spec.channels, self.input_spec.length)
+        except NotCaptured as error:
+            return None, f"torch.export could not capture it: {error}"
+        return graph.to(self.device, getattr(torch, self.precision)), ""
+
+    def _probe(self) -> tuple[TargetSpec, int | None]:
+        """Run one input of unknown bases; return the spec with its tasks, and profile positions."""
+        with torch.inference_mode():
+            raw = self._attempt(torch.zeros(1, self.input_spec.channels, self.input_spec.length))
         if not isinstance(raw, Tensor) or raw.ndim not in (1, 2, 3) or len(raw) != 1:
             found = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
             raise ModelError(
@@ -93,9 +118,11 @@ class Plan:
 
     def _forward(self, codes: Codes, strand: Strand) -> Tensor:
         """Return raw scores of full-length codes, as the module gives them, in float32."""
-        x = self.input_spec.expand(self.input_spec.place(codes), strand).to(self.device)
+        x = self.input_spec.expand(self.input_spec.place(codes), strand)
+        if self._graph is not None:
+            return self._graph(x.to(self.device, getattr(torch, self.precision))).float()
         with torch.autocast(self.device.type, torch.bfloat16, self.precision == "bfloat16"):
-            return self._module(x).float()
+            return self._module(x.to(self.device)).float()
 
     def _answer(self, codes: Codes, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
         """Return answers without the offset, in forward terms: slope * activation(score)."""
@@ -237,12 +264,14 @@ class Plan:
             f"micro-batches of {self.micro_batch}",
             "input  one look-up per base from codes, channels last in memory",
         ]
-        lines += [
-            f"{name or 'model'}  {type(layer).__name__} runs in PyTorch: no layer is fused in "
-            "this version"
-            for name, layer in self._module.named_modules()
-            if not any(layer.children())
-        ]
+        if self._graph is None:
+            lines.append(f"runs as it is in PyTorch, layer by layer: {self.unlowered}")
+            layers = self._module.named_modules()
+            lines += [
+                f"{n or 'model'}  {type(m).__name__}" for n, m in layers if not any(m.children())
+            ]
+        else:
+            lines += [_line(node) for node in self._graph.graph.nodes if node.op == "call_function"]
         affine = "" if self.target_spec.slope == 1 else f"{self.target_spec.slope:.6g} * "
         lines.append(
             f"output  {affine}{self.target_spec.activation} + {self.target_spec.offset:.6g} "
@@ -253,6 +282,24 @@ class Plan:
 
 Runnable: TypeAlias = nn.Module | Plan | str | os.PathLike
 """What the public functions take as a model; a list of these is an ensemble."""
+
+
+def _line(node: fx.Node) -> str:
+    """Return how one node of a lowered graph runs, as a line."""
+    shape = " x ".join(map(str, node.meta.get("shape", ())))
+    if "why" in node.meta:
+        return f"{node.name}  {shape}  runs in PyTorch: {node.meta['why']}"
+    word = getattr(node.target, "__name__", str(node.target))
+    if node.target is ops.conv:
+        _, weight, _, skip, stride, _, _, dilation, groups, activation, _ = node.args
+        word += f" of {weight.meta['shape'][2]}"  # type: ignore[union-attr]
+        word += f", stride {stride}" if stride != 1 else ""
+        word += f", dilation {dilation}" if dilation != 1 else ""
+        word += f", {groups} groups" if groups != 1 else ""
+        word += " + skip" if skip is not None else ""
+    else:
+        activation = next((arg for arg in node.args if arg in ops.ACTIVATIONS), "none")
+    return f"{node.name}  {shape}  {word}{'' if activation == 'none' else f', {activation}'}"
 
 
 def _input_spec(model: nn.Module, length: int | None) -> InputSpec:
@@ -303,14 +350,20 @@ def lower(
     MissingFileError, CheckpointError
         As `fastseq.models.load`.
     """
-    if not isinstance(model, nn.Module):
-        if not isinstance(model, str | os.PathLike):
-            raise OptionError(
-                f"model is a {type(model).__name__}; expected an nn.Module, a checkpoint's path, "
-                "a Plan, or a list of these"
-            )
-        model = load(model)
-    return Plan(model, length=length, device=device, precision=precision, micro_batch=batch_size)
+    return Plan(
+        _module(model), length=length, device=device, precision=precision, micro_batch=batch_size
+    )
+
+
+def _module(model: object) -> nn.Module:
+    if isinstance(model, nn.Module):
+        return model
+    if isinstance(model, str | os.PathLike):
+        return load(model)
+    raise OptionError(
+        f"model is a {type(model).__name__}; expected an nn.Module, a checkpoint's path, a Plan, "
+        "or a list of these"
+    )
 
 
 def lower_all(
@@ -320,8 +373,11 @@ def lower_all(
     device: str | torch.device | None = None,
     precision: Precision | None = None,
     batch_size: int | None = None,
+    sequences: int | None = None,
 ) -> list[Plan]:
     """Return the plans of a model or of an ensemble whose members agree on input and tasks.
+
+    ``sequences`` is how many will be run: a module is lowered only for a job that earns it back.
 
     Raises
     ------
@@ -339,7 +395,10 @@ def lower_all(
             plans.append(member)
         else:
             options = {"device": device, "precision": precision or "float32"}
-            plans.append(lower(member, length=length, batch_size=batch_size, **options))
+            plans.append(
+                Plan(_module(member), length=length, micro_batch=batch_size, sequences=sequences,
+                     **options)
+            )  # fmt: skip
     first = plans[0]
     for number, plan in enumerate(plans[1:], 1):
         for what, mine, theirs in (

@@ -48,6 +48,11 @@ class Views:
         """Bases of margin that the widest shift needs on each side."""
         return max(map(abs, self.shifts))
 
+    @property
+    def count(self) -> int:
+        """Views of one sequence by one model."""
+        return len(self.shifts) * (2 if self.strands == "both" else 1)
+
     def each(self, plans: Sequence[Plan]) -> Iterator[tuple[Plan, Strand, int]]:
         """Yield every view: model by model, strand by strand, shift by shift."""
         strands: tuple[Strand, ...] = ("+", "-") if self.strands == "both" else ("+",)

@@ -112,7 +112,8 @@ def attribute(
     """
     codes = as_rows(seqs)
     options = {"device": device, "precision": precision, "batch_size": batch_size}
-    plans = lower_all(model, length=codes.shape[1], **options)
+    mutants = 3 * codes.size if method == "ism" else 0
+    plans = lower_all(model, length=codes.shape[1], sequences=mutants, **options)
     number = _task(plans[0], task)
     name = plans[0].target_spec.tasks[number]
     if method == "saliency":

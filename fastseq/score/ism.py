@@ -144,10 +144,10 @@ def saturation_mutagenesis(
     codes = as_rows(seqs)
     if engine not in ("auto", "full"):
         raise OptionError(f"engine={engine!r}; expected 'auto' or 'full'")
-    plans = lower_all(
-        model, length=codes.shape[1], device=device, precision=precision, batch_size=batch_size
-    )
     views = Views(strands, tuple(shifts))
+    options = {"device": device, "precision": precision, "batch_size": batch_size}
+    mutants = 3 * codes.size * views.count
+    plans = lower_all(model, length=codes.shape[1], sequences=mutants, **options)
     views.warn_untrained_strands(plans)
     first, last = _span(plans[0], codes, start, end)
     rows, left, length = _rows(plans[0], codes, (first, last), views.reach)

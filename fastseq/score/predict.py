@@ -94,10 +94,9 @@ def predict(
     (2,)
     """
     codes = as_rows(seqs)
-    plans = lower_all(
-        model, length=codes.shape[1], device=device, precision=precision, batch_size=batch_size
-    )
     views = Views(strands, tuple(shifts))
+    options = {"device": device, "precision": precision, "batch_size": batch_size}
+    plans = lower_all(model, length=codes.shape[1], sequences=len(codes) * views.count, **options)
     views.warn_untrained_strands(plans)
     spec = plans[0].input_spec
     variable = spec.variable_part(codes)

@@ -7,7 +7,7 @@ from torch import nn
 
 import fastseq
 from fastseq.errors import LengthError, ModelError, OptionError
-from fastseq.lower.plan import lower_all
+from fastseq.lower.plan import Plan, lower_all
 from fastseq.models.specs import InputSpec, TargetSpec
 from fastseq.sequence.edits import Edits, apply
 
@@ -153,8 +153,12 @@ def test_explain_names_every_layer_and_the_head():
     model = network()
     model.target_spec = TargetSpec(activation="softplus", slope=0.259, offset=-2.87)
     text = fastseq.lower(model, length=20).explain()
-    for word in ("20 bp", "Conv1d", "BatchNorm1d", "softplus", "0.259", "-2.87", "float32 on cpu"):
+    for word in ("20 bp", "conv of 5, relu", "softplus", "0.259", "-2.87", "float32 on cpu"):
         assert word in text
+    assert "BatchNorm" not in text
+    small = Plan(network(), length=20, sequences=10).explain()
+    assert "layer by layer: a small job" in small
+    assert "BatchNorm1d" in small
 
 
 def test_strange_models_are_refused_in_a_sentence():
