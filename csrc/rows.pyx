@@ -16,6 +16,7 @@ cdef extern from "rows.h" nogil:
         const uint8_t **at
         Py_ssize_t *size
         int codes
+    const uint8_t* row_at(const rows_t*, Py_ssize_t, Py_ssize_t*)
 
 cdef extern from "cpu.h" nogil:
     void PREFETCH(const void*)
@@ -206,6 +207,28 @@ def of_fixed(const uint8_t[:, ::1] matrix not None) -> Rows:
             size -= 1
         made.rows.at[i] = &matrix[i, 0] if matrix.shape[1] else NULL
         made.rows.size[i] = size
+    made.measure()
+    return made
+
+
+def windows(Rows rows not None, Py_ssize_t width, Py_ssize_t step, Py_ssize_t count) -> Rows:
+    """Return `count` rows row[j * step : j * step + width] of every row, one row's after another.
+
+    Beyond the end of a row they are short or empty.
+    """
+    cdef Rows made = Rows.__new__(Rows)
+    cdef Py_ssize_t i, j, size
+    cdef const uint8_t *data
+    if width < 1 or step < 1 or count < 0:
+        raise ValueError("width and step must be at least 1, count at least 0")
+    made.owner = rows
+    made.rows.codes = rows.rows.codes
+    made.allot(rows.rows.n * count)
+    for i in range(rows.rows.n):
+        data = row_at(&rows.rows, i, &size)
+        for j in range(count):
+            made.rows.at[i * count + j] = data + min(j * step, size)
+            made.rows.size[i * count + j] = max(0, min(width, size - j * step))
     made.measure()
     return made
 

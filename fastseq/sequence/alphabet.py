@@ -35,9 +35,10 @@ def neutral(alphabet: str) -> str:
 
 @lru_cache(maxsize=64)
 def letter_codes(alphabet: str) -> np.ndarray:
-    """Return the code of each byte of text, uint8 (256,): k for the neutral letter of k, else k + 1.
+    """Return the code of each byte of text, uint8 (256,).
 
-    Lower case is upper case, unless the alphabet itself tells them apart.
+    The neutral letter of k letters has code k, every foreign one k + 1. Lower case is upper case,
+    unless the alphabet itself tells them apart.
 
     Raises
     ------

@@ -1,0 +1,254 @@
+/* k-mers of rows: the first base is the most significant, nothing bridges an unknown base. */
+#ifndef FASTSEQ_KMERS_H
+#define FASTSEQ_KMERS_H
+
+#include <stdlib.h>
+
+#include "encode.h"
+
+typedef struct {
+    int k, span;       /* letters of a word, and of the window it is picked from */
+    int canonical;     /* words are the smaller of themselves and their reverse complement */
+    int64_t stride;    /* words begin at multiples of it, counted from the start of the row */
+    uint64_t mask;     /* the bits of the window that belong to the word, two for a letter */
+    int runs;          /* the same as shifts and masks, for processors without bit extraction */
+    int shift[32];
+    uint64_t keep[32];
+} word_t;
+
+static inline uint64_t low_bits(int letters) {
+    return letters >= 32 ? ~(uint64_t)0 : ((uint64_t)1 << (2 * letters)) - 1;
+}
+
+/* `care` has a bit for each position of the window, the last base in bit 0 */
+static void word_init(word_t *w, int span, uint64_t care, int canonical, int64_t stride) {
+    memset(w, 0, sizeof *w);
+    w->span = span;
+    w->canonical = canonical;
+    w->stride = stride;
+    for (int i = 0; i < span;) {
+        if (!((care >> i) & 1)) {
+            i++;
+            continue;
+        }
+        int end = i;
+        while (end < span && ((care >> end) & 1)) end++;
+        /* letters i..end of the window become letters k.. of the word */
+        w->shift[w->runs] = 2 * (i - w->k);
+        w->keep[w->runs++] = low_bits(end - i) << (2 * w->k);
+        w->mask |= low_bits(end - i) << (2 * i);
+        w->k += end - i;
+        i = end;
+    }
+}
+
+/* reverse complement of a word: complement all letters, then turn their order around */
+static inline uint64_t word_turned(uint64_t x, int k) {
+    x = ~x;
+    x = ((x >> 2) & 0x3333333333333333u) | ((x & 0x3333333333333333u) << 2);
+    x = ((x >> 4) & 0x0F0F0F0F0F0F0F0Fu) | ((x & 0x0F0F0F0F0F0F0F0Fu) << 4);
+    return __builtin_bswap64(x) >> (64 - 2 * k);
+}
+
+BODY uint64_t word_of(const word_t *w, uint64_t window, int contiguous) {
+    uint64_t x = 0;
+    if (contiguous)
+        x = window & w->mask;
+    else
+        for (int r = 0; r < w->runs; r++) x |= (window >> w->shift[r]) & w->keep[r];
+    if (w->canonical) {
+        uint64_t y = word_turned(x, w->k);
+        x = y < x ? y : x;
+    }
+    return x;
+}
+
+#define KMER_BLOCK 1024
+
+/* Call EMIT(word) for every word of s[:n]; `cpu` and `rows` choose how letters become codes. */
+#define SCAN(s, n, w, l, cpu, EMIT)                                                                \
+    do {                                                                                           \
+        uint8_t codes_[KMER_BLOCK];                                                                \
+        uint64_t window_ = 0;                                                                      \
+        const int contiguous_ = (w)->runs == 1 && (w)->span == (w)->k;                             \
+        const ptrdiff_t span_ = (w)->span, n_ = (n);                                               \
+        ptrdiff_t known_ = 0; /* bases since the last unknown one */                               \
+        for (ptrdiff_t b_ = 0; b_ < n_; b_ += KMER_BLOCK) {                                        \
+            const ptrdiff_t m_ = n_ - b_ < KMER_BLOCK ? n_ - b_ : KMER_BLOCK;                      \
+            const uint8_t bad_ = translate((s) + b_, (size_t)m_, codes_, l, 3, cpu);               \
+            ptrdiff_t j_ = 0;                                                                      \
+            if (bad_) translate((s) + b_, (size_t)m_, codes_, l, CODE_N, cpu);                     \
+            if (!bad_ && contiguous_ && (w)->stride == 1 && !(w)->canonical) {                     \
+                const uint64_t mask_ = (w)->mask;                                                  \
+                for (; j_ < m_ && known_ + j_ + 1 < span_; j_++)                                   \
+                    window_ = window_ << 2 | codes_[j_];                                           \
+                for (; j_ < m_; j_++) {                                                            \
+                    window_ = window_ << 2 | codes_[j_];                                           \
+                    EMIT(window_ & mask_);                                                         \
+                }                                                                                  \
+                known_ += m_;                                                                      \
+                continue;                                                                          \
+            }                                                                                      \
+            for (; j_ < m_; j_++) {                                                                \
+                const uint8_t c_ = codes_[j_];                                                     \
+                window_ = window_ << 2 | (c_ & 3);                                                 \
+                known_ = c_ > 3 ? 0 : known_ + 1;                                                  \
+                if (known_ >= span_ &&                                                             \
+                    ((w)->stride == 1 || (b_ + j_ + 1 - span_) % (w)->stride == 0))                \
+                    EMIT(word_of(w, window_, contiguous_));                                        \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
+
+static const lookup_t *codes_lookup(const rows_t *rows) {
+    return rows->codes ? &code_codes : &text_codes;
+}
+
+/* ---- all rows into one table ---- */
+
+/* Two tables in turn: a repeat like ATAT.. would otherwise wait for its own last store. Both are
+   emptied into `out` before a 32-bit count can wrap. */
+static void count_small(const rows_t *rows, const word_t *w, ptrdiff_t first, ptrdiff_t last,
+                        int64_t *out, uint32_t *tables, int cpu) {
+    const size_t size = (size_t)1 << (2 * w->k);
+    const lookup_t *l = codes_lookup(rows);
+    uint32_t *a = tables, *b = tables + size;
+    int64_t room = UINT32_MAX;
+    memset(tables, 0, 2 * size * sizeof *tables);
+    for (ptrdiff_t i = first; i < last; i++) {
+        ptrdiff_t all, n;
+        const uint8_t *row = row_at(rows, i, &all);
+        row_prefetch(rows, i + 8);
+        /* a row beyond 2^31 bases goes in overlapping pieces */
+        const ptrdiff_t piece = ((ptrdiff_t)1 << 30) / w->stride * w->stride;
+        for (ptrdiff_t at = 0; at == 0 || at + w->span <= all; at += piece) {
+            n = all - at < piece + w->span - 1 ? all - at : piece + w->span - 1;
+            room -= n;
+            if (room < 0) {
+                for (size_t x = 0; x < size; x++) out[x] += (int64_t)a[x] + b[x];
+                memset(tables, 0, 2 * size * sizeof *tables);
+                room = (int64_t)UINT32_MAX - n;
+            }
+#define EMIT(x)                                                                                    \
+    do {                                                                                           \
+        a[x]++;                                                                                    \
+        uint32_t *t_ = a;                                                                          \
+        a = b;                                                                                     \
+        b = t_;                                                                                    \
+    } while (0)
+            SCAN(row + at, n, w, l, cpu, EMIT);
+#undef EMIT
+        }
+    }
+    for (size_t x = 0; x < size; x++) out[x] += (int64_t)a[x] + b[x];
+}
+
+/* A table beyond the caches: ask for the cell, count 64 words later. */
+static void count_large(const rows_t *rows, const word_t *w, ptrdiff_t first, ptrdiff_t last,
+                        int64_t *out, int cpu) {
+    const lookup_t *l = codes_lookup(rows);
+    uint64_t ring[64];
+    uint64_t seen = 0;
+    for (ptrdiff_t i = first; i < last; i++) {
+        ptrdiff_t n;
+        const uint8_t *row = row_at(rows, i, &n);
+        row_prefetch(rows, i + 8);
+#define EMIT(x)                                                                                    \
+    do {                                                                                           \
+        const uint64_t x_ = (x);                                                                   \
+        __builtin_prefetch(out + x_, 1);                                                           \
+        if (seen >= 64) out[ring[seen & 63]]++;                                                    \
+        ring[seen++ & 63] = x_;                                                                    \
+    } while (0)
+        SCAN(row, n, w, l, cpu, EMIT);
+#undef EMIT
+    }
+    for (uint64_t j = seen > 64 ? seen - 64 : 0; j < seen; j++) out[ring[j & 63]]++;
+}
+
+/* ---- one table a row ---- */
+
+/* `rank` maps words to columns (canonical), or is NULL. Returns 1 + the row that overflowed. */
+#define COUNT_ROWS(T, MOST)                                                                        \
+    static ptrdiff_t count_rows_##T(const rows_t *rows, const word_t *w, ptrdiff_t first,          \
+                                    ptrdiff_t last, T *out, ptrdiff_t columns,                     \
+                                    const uint32_t *rank, int cpu) {                               \
+        const lookup_t *l = codes_lookup(rows);                                                    \
+        for (ptrdiff_t i = first; i < last; i++) {                                                 \
+            ptrdiff_t n;                                                                           \
+            const uint8_t *row = row_at(rows, i, &n);                                              \
+            T *t = out + i * columns;                                                              \
+            memset(t, 0, (size_t)columns * sizeof(T));                                             \
+            if (rank == NULL && (double)n <= (double)(MOST)) {                                     \
+                SCAN(row, n, w, l, cpu, COUNT_FREELY);                                             \
+                continue;                                                                          \
+            }                                                                                      \
+            int full = 0;                                                                          \
+            const double most = (double)(MOST);                                                    \
+            SCAN(row, n, w, l, cpu, COUNT_WATCHED);                                                \
+            if (full) return i + 1;                                                                \
+        }                                                                                          \
+        return 0;                                                                                  \
+    }
+#define COUNT_FREELY(x) t[x] += 1
+#define COUNT_WATCHED(x)                                                                           \
+    do {                                                                                           \
+        const uint64_t x_ = (x), c_ = rank ? rank[x_] : x_;                                        \
+        full |= (double)t[c_] >= most;                                                             \
+        t[c_] += 1;                                                                                \
+    } while (0)
+/* floats count exactly up to 2^24 and 2^53 */
+COUNT_ROWS(uint8_t, UINT8_MAX)
+COUNT_ROWS(uint16_t, UINT16_MAX)
+COUNT_ROWS(uint32_t, UINT32_MAX)
+COUNT_ROWS(int32_t, INT32_MAX)
+COUNT_ROWS(int64_t, INT64_MAX)
+COUNT_ROWS(float, 16777216.0)
+COUNT_ROWS(double, 9007199254740992.0)
+
+/* ---- words as a list ---- */
+
+/* Write the words of rows [first, last), one after the other; `found[i]` says how many row i has.
+   Row i begins at `at[i]`; its unused places up to at[i + 1] get the largest value of the type, so
+   that they sort behind. */
+#define LIST_WORDS(T)                                                                              \
+    static void list_words_##T(const rows_t *rows, const word_t *w, ptrdiff_t first,               \
+                               ptrdiff_t last, const int64_t *at, T *out, int64_t *found,          \
+                               int cpu) {                                                          \
+        const lookup_t *l = codes_lookup(rows);                                                    \
+        for (ptrdiff_t i = first; i < last; i++) {                                                 \
+            ptrdiff_t n;                                                                           \
+            const uint8_t *row = row_at(rows, i, &n);                                              \
+            T *t = out + at[i - first];                                                            \
+            row_prefetch(rows, i + 8);                                                             \
+            SCAN(row, n, w, l, cpu, LIST_WORD);                                                    \
+            found[i - first] = t - (out + at[i - first]);                                          \
+            for (T *end = out + at[i - first + 1]; t < end; t++) *t = (T) ~(T)0;                   \
+        }                                                                                          \
+    }
+#define LIST_WORD(x) *t++ = (x)
+LIST_WORDS(uint16_t)
+LIST_WORDS(uint32_t)
+LIST_WORDS(uint64_t)
+
+/* Sorted words become distinct words and their counts; returns how many. In place where the types
+   agree: the writer never overtakes the reader. */
+#define RUN_LENGTHS(T)                                                                             \
+    static ptrdiff_t run_lengths_##T(const T *words, ptrdiff_t n, uint64_t *distinct,              \
+                                     int64_t *counts) {                                            \
+        ptrdiff_t m = 0;                                                                           \
+        for (ptrdiff_t i = 0; i < n;) {                                                            \
+            ptrdiff_t j = i + 1;                                                                   \
+            const T word = words[i];                                                               \
+            while (j < n && words[j] == word) j++;                                                 \
+            distinct[m] = word;                                                                    \
+            counts[m++] = j - i;                                                                   \
+            i = j;                                                                                 \
+        }                                                                                          \
+        return m;                                                                                  \
+    }
+RUN_LENGTHS(uint16_t)
+RUN_LENGTHS(uint32_t)
+RUN_LENGTHS(uint64_t)
+
+#endif
