@@ -13,6 +13,9 @@ from fastseq.lower.fusions import FUSIONS
 from fastseq.lower.rules import IDENTITIES, RULES
 
 
+aten = torch.ops.aten
+
+
 class NotCaptured(Exception):
     """Why a module's graph could not be taken; the plan then runs the module as it is."""
 
@@ -79,7 +82,9 @@ class Lowering:
         """Return an operator that no rule took, on its own arguments, with the reason."""
         args = fx.node.map_aggregate(node.args, self._unplaned)
         kwargs = fx.node.map_aggregate(node.kwargs, self._unplaned)
-        made = self.graph.call_function(node.target, args, kwargs)  # type: ignore[arg-type]
+        # a view counts on the strides of the captured run; maps lie channels-last here
+        target = aten.reshape.default if node.target is aten.view.default else node.target
+        made = self.graph.call_function(target, args, kwargs)  # type: ignore[arg-type]
         made.meta["why"] = why
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
@@ -95,7 +100,7 @@ class Lowering:
             return self.constant(value)
         assert isinstance(value, Value)
         if value.plane:
-            return self.graph.call_function(torch.ops.aten.unsqueeze.default, (value.node, 2))
+            return self.graph.call_function(aten.unsqueeze.default, (value.node, 2))
         return value.node
 
 
@@ -105,7 +110,7 @@ def capture(module: nn.Module, channels: int, length: int) -> fx.GraphModule:
     Parameters
     ----------
     module : nn.Module
-        On the CPU, in float32.
+        In float32, on the device it will run on.
     channels, length : int
         Axes of its input.
 
@@ -120,7 +125,8 @@ def capture(module: nn.Module, channels: int, length: int) -> fx.GraphModule:
     NotCaptured
         torch.export refuses the module; the message is its first line.
     """
-    example = torch.zeros(2, channels, length)
+    device = next((weight.device for weight in module.parameters()), torch.device("cpu"))
+    example = torch.zeros(2, channels, length, device=device)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")

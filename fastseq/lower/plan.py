@@ -63,18 +63,21 @@ class Plan:
         self.precision = precision
         self.micro_batch = micro_batch or MICRO_BATCH
         # a copy, so that the caller's model keeps its mode, device and gradients
-        self._module = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
+        self._module = copy.deepcopy(model).to(self.device).float().eval().requires_grad_(False)
         small = sequences is not None and sequences * self._flops() < LOWER_ABOVE
         self.target_spec: TargetSpec = getattr(model, "target_spec", None) or TargetSpec()
         self.target_spec, self.positions = self._probe()
         self._graph, self.unlowered = (None, "a small job") if small else self._lower()
-        self._module = self._module.to(self.device)
 
     def _flops(self) -> int:
         """Return the floating-point operations of one forward pass."""
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-            self._attempt(torch.zeros(1, self.input_spec.channels, self.input_spec.length))
+            self._attempt(self._blank())
         return counter.get_total_flops()
+
+    def _blank(self) -> Tensor:
+        """Return one input of zeros."""
+        return torch.zeros(1, self.input_spec.channels, self.input_spec.length, device=self.device)
 
     def _attempt(self, x: Tensor) -> object:
         """Return the module's answer to an input it may not be able to take."""
@@ -92,12 +95,12 @@ class Plan:
             graph = capture(self._module, self.input_spec.channels, self.input_spec.length)
         except NotCaptured as error:
             return None, f"torch.export could not capture it: {error}"
-        return graph.to(self.device, getattr(torch, self.precision)), ""
+        return graph.to(getattr(torch, self.precision)), ""
 
     def _probe(self) -> tuple[TargetSpec, int | None]:
         """Run one input of unknown bases; return the spec with its tasks, and profile positions."""
         with torch.inference_mode():
-            raw = self._attempt(torch.zeros(1, self.input_spec.channels, self.input_spec.length))
+            raw = self._attempt(self._blank())
         if not isinstance(raw, Tensor) or raw.ndim not in (1, 2, 3) or len(raw) != 1:
             found = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
             raise ModelError(
