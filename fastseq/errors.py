@@ -69,6 +69,10 @@ class TargetError(FastseqError, ValueError):
     """Targets that are missing, not finite, or out of the head's reach."""
 
 
+class MapError(FastseqError, ValueError):
+    """An attribution map that is not finite or of no number type."""
+
+
 class DivergenceError(FastseqError, ArithmeticError):
     """A training whose loss left the finite numbers."""
 

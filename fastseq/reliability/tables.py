@@ -1,0 +1,270 @@
+"""Codes and attribution maps become k-mer tables, a block of rows at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastseq import threads as pool
+from fastseq._native import kld as native
+from fastseq.arrays import Codes
+from fastseq.errors import MapError, OptionError, ShapeError
+
+LONGEST = native.LONGEST
+FORMS = ("instance", "product", "sequence_product")
+METHODS = ("weighted", "thresholded")
+SCORES = ("observed", "l2")
+# 64-bit sums of weights stay below 2^62; more than 50 bits add nothing to a float64 score
+_SUM_BITS, _MOST_BITS = 62, 50
+# a block of scores stays in the second-level cache
+_POSITIONS_PER_BLOCK = 1 << 15
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Which metric, apart from the data: see `kmer_kld` for each field."""
+
+    ks: tuple[int, ...]
+    method: str
+    score: str
+    form: str
+    quantile: float
+    buffer: int
+    correct: bool
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("method", METHODS), ("score", SCORES), ("form", FORMS)):
+            if getattr(self, name) not in allowed:
+                raise OptionError(
+                    f"{name}={getattr(self, name)!r}; expected one of {', '.join(allowed)}"
+                )
+        if not self.ks or any(not 1 <= k <= LONGEST for k in self.ks):
+            raise OptionError(f"ks={self.ks}; expected lengths between 1 and {LONGEST}")
+        if len(set(self.ks)) != len(self.ks):
+            raise OptionError(f"ks={self.ks}; expected each length once")
+        if not 0 <= self.quantile < 1:
+            raise OptionError(f"quantile={self.quantile}; expected 0 <= quantile < 1")
+        if self.buffer < 0:
+            raise OptionError(f"buffer={self.buffer}; expected 0 or more bases")
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Shortest and longest length of the tables; 3 and 8 have the fastest loop."""
+        lo, hi = min(self.ks), max(self.ks)
+        return (3, 8) if 3 <= lo < hi <= 8 else (lo, hi)
+
+    @property
+    def working_size(self) -> int:
+        """Values one thread sums into."""
+        if self.method == "weighted" and self.lengths == (3, 8):
+            return native.WORK
+        return self.table_size
+
+    @property
+    def table_size(self) -> int:
+        """Values of all tables, shortest length first."""
+        lo, hi = self.lengths
+        return native.table_offset(lo, hi + 1)
+
+    def table(self, tables: np.ndarray, k: int) -> np.ndarray:
+        """Return the view (4^k,) of one length."""
+        lo, _ = self.lengths
+        return tables[native.table_offset(lo, k) : native.table_offset(lo, k + 1)]
+
+    def bits(self, codes: Codes) -> int:
+        """Return s: weights are whole multiples of 2^-s of their row's total.
+
+        No table overflows: a row adds at most k to a k-mer, times its count in the product form.
+        """
+        n, length = codes.shape
+        most = max(n, 1) * max(8, max(self.ks)) * (length if self.form == "sequence_product" else 1)
+        return min(_MOST_BITS, _SUM_BITS - (most + 1).bit_length())
+
+
+def blocks(first: int, last: int, length: int) -> list[tuple[int, int]]:
+    """Return half-open row ranges of about equal work."""
+    step = max(1, _POSITIONS_PER_BLOCK // max(length, 1))
+    return [(at, min(at + step, last)) for at in range(first, last, step)]
+
+
+def score_rows(codes: Codes, maps: np.ndarray, metric: Metric, first: int, last: int) -> np.ndarray:
+    """Return float64 (last - first, length): scores of 0 or more at every position.
+
+    Raises
+    ------
+    MapError
+        A map holds NaN or infinity; the row is named.
+    """
+    block = maps[first:last]
+    if maps.ndim == 3:
+        scores = np.empty((last - first, codes.shape[1]))
+        block = np.ascontiguousarray(block, np.float64 if block.dtype == np.float64 else np.float32)
+        bad = native.score_maps(
+            codes[first:last], block, metric.score == "l2", metric.correct, scores
+        )
+    else:
+        scores = np.abs(block, dtype=np.float64, order="C")
+        finite = np.isfinite(scores.sum()) or np.isfinite(scores).all()
+        bad = -1 if finite else int(np.flatnonzero(~np.isfinite(scores).all(1))[0])
+    if bad >= 0:
+        raise MapError(
+            f"the attribution map of row {first + bad} holds NaN, infinity or values whose squares "
+            "overflow; expected finite numbers (drop the row or attribute it again)"
+        )
+    return scores
+
+
+def add_rows(
+    codes: Codes,
+    scores: np.ndarray,
+    metric: Metric,
+    bits: int,
+    sums: np.ndarray,
+    source: np.ndarray | None = None,
+    shifts: np.ndarray | None = None,
+) -> int:
+    """Add what rows say under scores[source], turned by shifts; return how many say nothing."""
+    n = len(codes)
+    source = np.arange(n) if source is None else source
+    shifts = np.zeros(n, np.int64) if shifts is None else shifts
+    rows = (codes, scores, source, shifts)
+    if metric.method == "thresholded":
+        options = (metric.quantile, metric.buffer, *metric.lengths)
+        return native.count_attributed(*rows, *options, sums)
+    if metric.form == "sequence_product":
+        return max(
+            native.by_row(*rows, bits, k, metric.table(sums, k), None, None) for k in metric.ks
+        )
+    return native.weigh(*rows, bits, *metric.lengths, sums)
+
+
+def finish(sums: np.ndarray, metric: Metric) -> np.ndarray:
+    """Return int64 tables of all lengths from what `add_rows` summed."""
+    if metric.method == "thresholded":
+        native.spread_counts(*metric.lengths, sums)
+    elif metric.form != "sequence_product" and metric.lengths == (3, 8):
+        tables = np.empty(metric.table_size, np.int64)
+        native.spread(sums, tables)
+        return tables
+    return sums
+
+
+def new_sums(metric: Metric) -> np.ndarray:
+    """Return zeros for `add_rows`."""
+    product = metric.method == "weighted" and metric.form == "sequence_product"
+    return np.zeros(metric.table_size if product else metric.working_size, np.int64)
+
+
+def tables_of_maps(
+    codes: Codes, maps: np.ndarray, metric: Metric, threads: int
+) -> tuple[np.ndarray, int]:
+    """Return int64 tables of all lengths, and how many rows attribute nothing.
+
+    Whole numbers are summed, so that neither the threads nor the blocks can change a bit.
+    """
+    bits = metric.bits(codes)
+    free: list[np.ndarray] = []
+    silent: list[int] = []
+
+    def add(first: int, last: int) -> None:
+        sums = free.pop() if free else new_sums(metric)
+        for start, stop in blocks(first, last, codes.shape[1]):
+            scores = score_rows(codes, maps, metric, start, stop)
+            silent.append(add_rows(codes[start:stop], scores, metric, bits, sums))
+        free.append(sums)
+
+    pool.run(add, len(codes), threads)
+    if not free:
+        free.append(new_sums(metric))
+    for other in free[1:]:
+        free[0] += other
+    return finish(free[0], metric), sum(silent)
+
+
+def count_windows(codes: Codes, metric: Metric) -> np.ndarray:
+    """Return int64 tables: how often each k-mer of each length stands in codes."""
+    lo, hi = metric.lengths
+    tables = np.zeros(metric.table_size, np.int64)
+    native.count(codes, lo, hi, tables)
+    native.spread_counts(lo, hi, tables)
+    return tables
+
+
+def divergences(
+    tables: np.ndarray, counts: np.ndarray, prior: dict[int, np.ndarray] | None, metric: Metric
+) -> dict[int, float]:
+    """Return KL(tables || counts or prior) of every length."""
+    product = metric.method == "weighted" and metric.form == "product"
+    found = {}
+    for k in metric.ks:
+        p, q = metric.table(tables, k), metric.table(counts, k)
+        if prior is None and not product:
+            found[k] = native.divergence(p, q)
+            continue
+        p = p * q.astype(np.float64) if product else p.astype(np.float64)
+        found[k] = native.divergence_of_weights(
+            p, q.astype(np.float64) if prior is None else prior[k]
+        )
+    return found
+
+
+def divergences_by_row(
+    codes: Codes, maps: np.ndarray, priors: dict[int, np.ndarray], metric: Metric
+) -> dict[int, np.ndarray]:
+    """Return float64 (n,) of every length: the divergence of each row's own weights."""
+    found = {k: np.full(len(codes), np.nan) for k in metric.ks}
+    for first, last in blocks(0, len(codes), codes.shape[1]):
+        scores = score_rows(codes, maps, metric, first, last)
+        rows = (
+            codes[first:last],
+            scores,
+            np.arange(last - first),
+            np.zeros(last - first, np.int64),
+        )
+        for k, prior in priors.items():
+            native.by_row(*rows, _MOST_BITS, k, None, prior, found[k][first:last])
+    return found
+
+
+def check_maps(name: str, maps: object, codes: Codes) -> np.ndarray:
+    """Return maps (n, 4, length) or scores (n, length) that fit the codes, as an array.
+
+    Raises
+    ------
+    ShapeError
+        They do not fit.
+    MapError
+        They are no real numbers.
+    """
+    found = np.asanyarray(maps)
+    n, length = codes.shape
+    if found.shape not in ((n, 4, length), (n, length)):
+        turned = " (channels come second: pass maps.transpose(0, 2, 1))"
+        raise ShapeError(
+            f"{name} has shape {found.shape}; expected maps (n={n}, 4, length={length}) or scores "
+            f"(n={n}, length={length})" + (turned if found.shape == (n, length, 4) else "")
+        )
+    if found.dtype.kind not in "fiu":
+        raise MapError(f"{name} has dtype {found.dtype}; expected real numbers")
+    return found
+
+
+def as_weights(weights: object, ks: Sequence[int]) -> dict[int, float]:
+    """Return one weight for each length; uniform where None.
+
+    Raises
+    ------
+    OptionError
+        Weights that miss a length, are negative or sum to 0.
+    """
+    if weights is None:
+        return {k: 1 / len(ks) for k in ks}
+    weights = getattr(weights, "weights", weights)
+    table = dict(weights) if hasattr(weights, "keys") else dict(zip(ks, weights, strict=False))
+    values = np.array([table.get(k, np.nan) for k in ks], np.float64)
+    if not (np.isfinite(values) & (values >= 0)).all() or values.sum() <= 0:
+        raise OptionError(
+            f"weights={weights}; expected a number of 0 or more for each of k = "
+            f"{', '.join(map(str, ks))}"
+        )
+    return {k: float(value) for k, value in zip(ks, values / values.sum())}
