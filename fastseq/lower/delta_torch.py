@@ -1,0 +1,428 @@
+"""Differences carried through a chain by PyTorch, without gathers: works for every layer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from fastseq.arrays import Codes
+from fastseq.lower import ops
+from fastseq.lower.chain import INPUTS, Chain, Step
+
+# outside the map: act(OUTSIDE + d) - act(OUTSIDE) is exactly 0 for every activation and any d
+# below 1e22, and no maximum ever picks it
+OUTSIDE = -1e30
+# rows of all windows of a call: 8192 x 64 channels x 4 bytes is 2 MB, about the L2 cache
+ROWS = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Sites:
+    """Edits of one sequence that have one length and one number of alternatives.
+
+    Attributes
+    ----------
+    start : int64, (sites,)
+    inserted : uint8, (sites, alternatives, length)
+    edit : int64, (sites, alternatives)
+        Which edit of the caller's each is.
+    """
+
+    start: NDArray[np.int64]
+    inserted: Codes
+    edit: NDArray[np.int64]
+
+    @property
+    def length(self) -> int:
+        """Bases that each edit replaces."""
+        return self.inserted.shape[2]
+
+    def __getitem__(self, part: slice | NDArray[np.int64]) -> "Sites":
+        return Sites(self.start[part], self.inserted[part], self.edit[part])
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What one unedited sequence gives at every value, and before every activation.
+
+    Attributes
+    ----------
+    codes : uint8, (length,)
+    values : list of (channels, length), channels fastest in memory, or (features,)
+    linear : the same for every step, before its activation
+    """
+
+    codes: Codes
+    values: list[Tensor]
+    linear: list[Tensor]
+
+
+def reference(chain: Chain, codes: Codes, table: Tensor) -> Reference:
+    """Run the chain on one sequence: alone, so that no neighbour touches a bit of it.
+
+    Parameters
+    ----------
+    codes : uint8, (length,)
+    table : float32, (5, channels)
+    """
+    values = [table[torch.from_numpy(codes).long()].T[None]]
+    linear = []
+    for step in chain.steps:
+        linear.append(linear_part(step, [values[i] for i in step.inputs], bias=True))
+        values.append(ops.activate(linear[-1], step.activation, step.parameter))  # type: ignore[arg-type]
+    return Reference(codes, [value[0] for value in values], [z[0] for z in linear])
+
+
+def linear_part(step: Step, inputs: list[Tensor], *, bias: bool, **changed: object) -> Tensor:
+    """Return a step without its activation, with sizes changed and perhaps without its bias."""
+    if step.function is ops.activate:
+        return inputs[0]
+    if step.function is ops.concat:
+        return ops.concat(inputs)
+    arguments = step.arguments | changed
+    if "activation" in arguments:
+        arguments |= {"activation": "none", "parameter": None}
+        if not bias:
+            arguments["bias"] = None
+    return step.function(**dict(zip(INPUTS[step.function], inputs)), **arguments)
+
+
+class Frame(NamedTuple):
+    """Where the windows of a map lie: the first site's at [start, end), the next `step` further.
+
+    Windows as wide as the map are the whole map for every site, with step 0.
+    """
+
+    start: int
+    end: int
+    step: int
+    whole: bool
+
+    @property
+    def width(self) -> int:
+        """Positions of one window."""
+        return self.end - self.start
+
+    def read_by(self, step: Step) -> "Frame":
+        """Return the positions that a step reads to answer for this frame."""
+        halo = (step.kernel - 1) * step.dilation
+        start = self.start * step.stride - step.before
+        end = (self.end - 1) * step.stride - step.before + halo + 1
+        return Frame(start, end, self.step * step.stride, self.whole)
+
+
+class Window(NamedTuple):
+    """Differences of one map, (edits, width, channels), and where they lie."""
+
+    delta: Tensor
+    frame: Frame
+
+    def over(self, frame: Frame) -> Tensor:
+        """Return the differences cut, or widened with zeros, to another frame."""
+        mine = self.frame
+        if (mine.start, mine.end) == (frame.start, frame.end):
+            return self.delta
+        return F.pad(self.delta, (0, 0, mine.start - frame.start, frame.end - mine.end))
+
+
+class TorchDeltas:
+    """The chain over the edits of one sequence at a time.
+
+    Sites whose starts differ by a multiple of the chain's period have windows of one shape, so
+    windows of the reference are strided views, and no row is gathered.
+    """
+
+    def __init__(self, chain: Chain, table: Tensor) -> None:
+        self.chain, self.table = chain, table
+        self.stems = {
+            number: _stem(step, table)
+            for number, step in enumerate(chain.steps)
+            if step.function is ops.conv
+            and step.inputs == (0,)
+            and step.stride == step.dilation == step.arguments["groups"] == 1
+        }
+
+    def __call__(self, reference: Reference, sites: Sites) -> list[Tensor]:
+        """Return the difference that every edit makes to every output of the chain.
+
+        Returns
+        -------
+        list of float32, (edits, channels, length) or (edits, features)
+            Edits in the order of `sites`, flat.
+        """
+        chain, alternatives = self.chain, sites.inserted.shape[1]
+        out = [torch.zeros(sites.edit.size, *chain.shapes[i]) for i in chain.outputs]
+        maps = Maps(chain, reference)
+        widest = max(
+            min(int(ends[1] - ends[0]), shape[1])
+            for ends, shape in zip(chain.windows(0, sites.length, clip=False), chain.shapes)
+            if ends is not None
+        )
+        size = max(1, ROWS // (widest * alternatives))
+        for run in _progressions(sites.start, chain.period):
+            for first in range(0, len(run), size):
+                part = run[first : first + size]
+                rows = torch.from_numpy(part[:, None] * alternatives + np.arange(alternatives))
+                for dense, delta in zip(out, _Pass(self, maps, sites[part]).outputs()):
+                    if delta is not None:
+                        dense[rows.flatten()] = delta
+        return out
+
+
+def _stem(step: Step, table: Tensor) -> Tensor:
+    """Return what substitutions add to a convolution: (5 old, 5 new, kernel, cout)."""
+    answer = torch.einsum("oct,ac->ato", step.arguments["weight"].flip(2), table)
+    return (answer[None] - answer[:, None]).contiguous()
+
+
+def _progressions(start: NDArray[np.int64], period: int) -> Iterator[NDArray[np.int64]]:
+    """Yield runs of sites whose starts grow by one multiple of the period."""
+    order = np.lexsort((start, start % period))
+    steps = np.diff(start[order])
+    first = 0
+    while first < len(order):
+        last = first + 1
+        if last < len(order) and steps[first] > 0 and steps[first] % period == 0:
+            other = np.flatnonzero(steps[first:] != steps[first])
+            last += int(other[0]) if len(other) else len(steps) - first
+        yield order[first:last]
+        first = last
+
+
+class Maps:
+    """Reference maps as rows with margins on both sides, each made when first read."""
+
+    def __init__(self, chain: Chain, reference: Reference) -> None:
+        self.reference = reference
+        self._rows: dict[tuple[str, int], Tensor] = {}
+        ends = chain.windows(0, chain.shapes[0][1], clip=False)
+        beyond = [(-e[0], e[1] - s[1]) for e, s in zip(ends, chain.shapes) if e is not None]
+        # a pool reads up to a window more than it answers for
+        extra = max((step.kernel + step.stride for step in chain.steps), default=0)
+        self.before = max(0, *(int(before) for before, _ in beyond)) + extra
+        self._after = max(0, *(int(after) for _, after in beyond)) + extra
+
+    def value(self, number: int) -> Tensor:
+        """Return a value of the chain."""
+        return self._kept(("value", number), self.reference.values[number], OUTSIDE)
+
+    def linear(self, number: int) -> Tensor:
+        """Return what stands before the activation of a step."""
+        return self._kept(("linear", number), self.reference.linear[number], OUTSIDE)
+
+    def activated(self, number: int, step: Step) -> Tensor:
+        """Return the activation of `linear`, margins included."""
+        key = ("activated", number)
+        if key not in self._rows:
+            self._rows[key] = _activate(self.linear(number).clone(), step)
+        return self._rows[key]
+
+    def share(self, number: int, step: Step) -> Tensor:
+        """Return the inverse divisors of a mean pool, (rows, 1)."""
+        inverse = (1 / step.arguments["divisor"]).expand(step.shape[1])
+        return self._kept(("share", number), inverse[None], 0.0)
+
+    def _kept(self, key: tuple[str, int], x: Tensor, fill: float) -> Tensor:
+        if key not in self._rows:
+            self._rows[key] = F.pad(x.T, (0, 0, self.before, self._after), value=fill).contiguous()
+        return self._rows[key]
+
+
+def _activate(rows: Tensor, step: Step) -> Tensor:
+    """Return the activation of a step over (..., channels); `rows` may be overwritten."""
+    if step.activation == "prelu":  # which wants channels second
+        x = rows.reshape(-1, rows.shape[-1])
+        return F.prelu(x, step.parameter).view(rows.shape)  # type: ignore[arg-type]
+    return ops.activate(rows, step.activation, step.parameter, inplace=True)  # type: ignore[arg-type]
+
+
+class _Pass:
+    """One run of sites through all steps."""
+
+    def __init__(self, engine: TorchDeltas, maps: Maps, sites: Sites) -> None:
+        self.chain, self.stems, self.maps = engine.chain, engine.stems, maps
+        self.count, self.alternatives = sites.edit.shape
+        self.jump = int(sites.start[1] - sites.start[0]) if self.count > 1 else 0
+        first = int(sites.start[0])
+        end = first + sites.length
+        self.ranges = self.chain.windows(first, end, clip=False)
+        covered = sites.start[:, None] + np.arange(sites.length)
+        self.old = torch.from_numpy(maps.reference.codes[covered]).long()[:, None]
+        self.new = torch.from_numpy(sites.inserted).long()
+        delta = (engine.table[self.new] - engine.table[self.old]).flatten(0, 1)
+        self.values: list[Window | Tensor | None] = [
+            Window(delta, Frame(first, end, self.jump, False))
+        ]
+
+    def outputs(self) -> list[Tensor | None]:
+        """Return each output's differences, None where no site reaches it."""
+        for number, step in enumerate(self.chain.steps):
+            self.values.append(self._step(number, step, [self.values[i] for i in step.inputs]))
+        return [self._dense(self.values[i], self.chain.shapes[i]) for i in self.chain.outputs]
+
+    def _dense(self, value: Window | Tensor | None, shape: tuple[int, ...]) -> Tensor | None:
+        return self._widened(value, shape).delta.mT if isinstance(value, Window) else value
+
+    def _step(self, number: int, step: Step, inputs: list) -> Window | Tensor | None:
+        if all(value is None for value in inputs):
+            return None
+        if not step.length_in:
+            return self._vector(number, step, inputs)
+        if step.function is ops.global_max:
+            return self._global_max(step, inputs[0])
+        if step.function is ops.global_mean:
+            return inputs[0].delta.sum(1) / step.length_in
+        if step.function is ops.flat_linear:
+            return self._around(number, step, self._flat_linear(step, inputs[0]))
+        start, end = (int(position) for position in self.ranges[number + 1])  # type: ignore[union-attr]
+        frame = Frame(start, end, self.jump // self.chain.strides[number + 1], False)
+        if frame.width >= step.shape[1] or any(w is not None and w.frame.whole for w in inputs):
+            shapes = [self.chain.shapes[i] for i in step.inputs]
+            inputs = [w and self._widened(w, shape) for w, shape in zip(inputs, shapes)]
+            frame = Frame(0, step.shape[1], 0, True)
+        if frame.width <= 0:
+            return None
+        delta = self._map(number, step, inputs, frame)
+        if step.activation == "none":
+            return Window(self._inside(delta, frame, step.shape[1]), frame)
+        return Window(self._activated(number, step, delta, frame), frame)
+
+    def _map(self, number: int, step: Step, inputs: list, frame: Frame) -> Tensor:
+        """Return what the linear part of a step gives in a frame: a new tensor."""
+        if step.function is ops.conv:
+            return self._conv(number, step, inputs, frame)
+        if step.function is ops.max_pool:
+            return self._max_pool(number, step, inputs[0], frame)
+        if step.function is ops.mean_pool:
+            x = inputs[0].over(frame.read_by(step)).mT
+            sums = ops.mean_pool(x, x.new_ones(frame.width), step.kernel, step.stride).mT
+            self._sites(sums).mul_(self._view(self.maps.share(number, step), frame))
+            return sums
+        parts = [
+            torch.zeros(self.count * self.alternatives, frame.width, self.chain.shapes[i][0])
+            if w is None
+            else w.over(frame)
+            for i, w in zip(step.inputs, inputs)
+        ]
+        if step.function is ops.add:
+            return parts[0] + parts[1]
+        return torch.cat(parts, 2) if step.function is ops.concat else parts[0].clone()
+
+    def _conv(self, number: int, step: Step, inputs: list, frame: Frame) -> Tensor:
+        x, skip = inputs[0], inputs[1] if len(inputs) > 1 else None
+        if x is None:
+            return skip.over(frame).clone()
+        if number in self.stems and x.frame.width == 1 and skip is None and not frame.whole:
+            return self.stems[number][self.old, self.new].flatten(0, 2)
+        reads = frame.read_by(step)
+        before, after = x.frame.start - reads.start, reads.end - x.frame.end
+        delta = x.delta
+        if min(before, after) < 0:  # a stride skips changed positions at the window's ends
+            delta, before, after = x.over(reads), 0, 0
+        y = linear_part(step, [delta.mT], bias=False, before=before, after=after).mT
+        if skip is not None:
+            y[:, skip.frame.start - frame.start : skip.frame.end - frame.start] += skip.delta
+        return y
+
+    def _max_pool(self, number: int, step: Step, x: Window, frame: Frame) -> Tensor:
+        reads = frame.read_by(step)._replace(step=x.frame.step)
+        seen = self._sites(x.over(reads)) + self._view(self.maps.value(step.inputs[0]), reads)
+        y = ops.max_pool(seen.flatten(0, 1).mT, step.kernel, step.stride).mT.contiguous()
+        self._sites(y).sub_(self._view(self.maps.value(number + 1), frame))
+        return y
+
+    def _activated(self, number: int, step: Step, delta: Tensor, frame: Frame) -> Tensor:
+        """Return act(z + delta) - act(z) around the cached z; `delta` is overwritten."""
+        self._sites(delta).add_(self._view(self.maps.linear(number), frame))
+        delta = _activate(delta, step)
+        self._sites(delta).sub_(self._view(self.maps.activated(number, step), frame))
+        return delta
+
+    def _inside(self, delta: Tensor, frame: Frame, length: int) -> Tensor:
+        """Return a window with exact zeros outside the map."""
+        if frame.start >= 0 and frame.end + (self.count - 1) * frame.step <= length:
+            return delta
+        site = torch.arange(self.count)[:, None]
+        position = frame.start + frame.step * site + torch.arange(frame.width)
+        inside = (position >= 0) & (position < length)
+        self._sites(delta).mul_(inside[:, None, :, None])
+        return delta
+
+    def _view(self, rows: Tensor, frame: Frame) -> Tensor:
+        """Return windows of a reference map, (sites, 1, width, channels), without a copy."""
+        channels = rows.shape[1]
+        return rows.as_strided(
+            (self.count, 1, frame.width, channels),
+            (frame.step * channels, 0, channels, 1),
+            (self.maps.before + frame.start) * channels,
+        )
+
+    def _sites(self, delta: Tensor) -> Tensor:
+        """Return differences as (sites, alternatives, ...)."""
+        return delta.unflatten(0, (self.count, self.alternatives))
+
+    def _widened(self, w: Window, shape: tuple[int, ...]) -> Window:
+        """Return a window as the whole map of every edit."""
+        frame, (channels, length) = w.frame, shape
+        if frame.whole:
+            return w
+        before = max(0, -frame.start)
+        rows = before + max(length, frame.end + (self.count - 1) * frame.step)
+        dense = torch.zeros(self.count, self.alternatives, rows, channels)
+        site = self.alternatives * rows * channels
+        dense.as_strided(
+            (self.count, self.alternatives, frame.width, channels),
+            (site + frame.step * channels, rows * channels, channels, 1),
+            (before + frame.start) * channels,
+        ).copy_(self._sites(w.delta))
+        delta = dense[:, :, before : before + length].flatten(0, 1)
+        return Window(delta, Frame(0, length, 0, True))
+
+    def _global_max(self, step: Step, x: Window) -> Tensor:
+        """Return the maximum of window, prefix and suffix, minus the reference's."""
+        frame, length = x.frame, step.length_in
+        seen = self._view(self.maps.value(step.inputs[0]), frame)
+        best = (self._sites(x.delta) + seen).amax(2)
+        rows = self.maps.reference.values[step.inputs[0]].T
+        edge = torch.full((1, rows.shape[1]), OUTSIDE)
+        prefix = torch.cat([edge, rows.cummax(0)[0]])
+        suffix = torch.cat([rows.flip(0).cummax(0)[0].flip(0), edge])
+        start = frame.start + frame.step * torch.arange(self.count)
+        left, right = start.clamp(0, length), (start + frame.width).clamp(0, length)
+        rest = torch.maximum(prefix[left], suffix[right])[:, None]
+        return (torch.maximum(best, rest) - suffix[0]).flatten(0, 1)
+
+    def _flat_linear(self, step: Step, x: Window) -> Tensor:
+        """Return the linear layer of the changed positions alone."""
+        weight = step.arguments["weight"].permute(1, 2, 0)
+        if x.frame.whole:
+            return x.delta.flatten(1) @ weight.flatten(0, 1)
+        out = []
+        for site, delta in enumerate(self._sites(x.delta)):
+            start = x.frame.start + site * x.frame.step
+            low, high = max(0, start), max(0, min(step.length_in, start + x.frame.width))
+            columns = delta[:, low - start : high - start].flatten(1)
+            out.append(columns @ weight[low:high].flatten(0, 1))
+        return torch.cat(out)
+
+    def _vector(self, number: int, step: Step, inputs: list[Tensor | None]) -> Tensor:
+        full = [
+            torch.zeros(self.count * self.alternatives, *self.chain.shapes[i])
+            if value is None
+            else value
+            for i, value in zip(step.inputs, inputs)
+        ]
+        return self._around(number, step, linear_part(step, full, bias=False))
+
+    def _around(self, number: int, step: Step, delta: Tensor) -> Tensor:
+        """Return act(z + delta) - act(z) of vectors."""
+        if step.activation == "none":
+            return delta
+        z = self.maps.reference.linear[number][None]
+        moved = ops.activate(delta + z, step.activation, step.parameter)  # type: ignore[arg-type]
+        return moved - ops.activate(z, step.activation, step.parameter)  # type: ignore[arg-type]

@@ -1,0 +1,171 @@
+"""Effects of same-length edits as differences carried through a lowered graph."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx
+
+from fastseq.arrays import Codes
+from fastseq.lower import chain as chains
+from fastseq.lower.delta_torch import Reference, Sites, TorchDeltas, reference
+
+# alternatives of one site that share its windows: three other bases
+ALTERNATIVES = 3
+# mutants that run in full at once behind a wall, always this many
+BEHIND_WALL = 64
+
+
+class DeltaEngine:
+    """A lowered graph over edits that keep the length of a sequence.
+
+    The reference runs once a sequence. An edit carries its difference through linear layers, and
+    a non-linear layer answers act(z + d) - act(z) around the cached z, so an effect is never the
+    difference of two outputs and an edit that changes nothing has effect 0. Behind a wall, an
+    operator that no difference passes, mutants run in full from the activations at the wall.
+
+    Parameters
+    ----------
+    graph : fx.GraphModule
+        Calls of `fastseq.lower.ops`, or of PyTorch; one placeholder (n, channels, length).
+    table : float32, (5, channels)
+        The model's input channels at each code.
+    threads : int, optional
+        Sequences run at once.
+
+    Attributes
+    ----------
+    reasons : list of str
+        Why the graph gains nothing from this engine; empty where it can run.
+    walls : list of str
+        Where mutants begin to run in full, and why.
+    shape : tuple of int
+        Of one answer.
+    """
+
+    def __init__(self, graph: fx.GraphModule, table: Tensor, *, threads: int | None = None) -> None:
+        self.chain = chains.read(graph)
+        self.table = table
+        self.threads = threads
+        self.walls = self.chain.walls
+        self.reasons = self.walls if not self.chain.steps or 0 in self.chain.outputs else []
+        (answer,) = next(iter(reversed(graph.graph.nodes))).args
+        self.shape: tuple[int, ...] = tuple(answer.meta["shape"])
+        self._torch = TorchDeltas(self.chain, table)
+
+    def effects(
+        self,
+        codes: Codes,
+        row: NDArray[np.int64],
+        start: NDArray[np.int64],
+        inserted: Codes,
+        offsets: NDArray[np.int64],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the graph's answer on each sequence, and what each edit changes.
+
+        Parameters
+        ----------
+        codes : uint8, (n, length)
+        row, start : int64, (e,)
+            Edit e replaces ``codes[row, start : start + bases]``.
+        inserted : uint8, (total,)
+        offsets : int64, (e + 1,)
+            Edit e puts ``inserted[offsets[e]:offsets[e + 1]]`` there.
+
+        Returns
+        -------
+        raw_ref : float32, (n, ...)
+        raw_deltas : float32, (e, ...)
+        """
+        answers = np.empty((len(codes), *self.shape), np.float32)
+        deltas = np.zeros((len(row), *self.shape), np.float32)
+        with torch.inference_mode():
+            for number, groups in _sites_by_row(codes, row, start, inserted, offsets):
+                ref = reference(self.chain, codes[number], self.table)
+                answer = self._answer(ref)
+                answers[number] = answer.numpy()
+                for group in groups:
+                    for part, effect in self._effects(ref, answer, group):
+                        deltas[part.edit.ravel()] = effect.numpy()
+        return answers, deltas
+
+    def _answer(self, ref: Reference) -> Tensor:
+        values = [ref.values[i] for i in self.chain.outputs]
+        if self.chain.suffix is None:
+            return values[0]
+        return self._suffix([value[None] for value in values])[0]
+
+    def _suffix(self, values: list[Tensor]) -> Tensor:
+        """Run the rest of the graph on a batch of fixed size, so that neighbours change no bit."""
+        count = len(values[0])
+        short = BEHIND_WALL - count
+        padded = [torch.cat([v, v.new_zeros(short, *v.shape[1:])]) for v in values]
+        return self.chain.suffix(*padded)[:count]  # type: ignore[misc]
+
+    def _effects(
+        self, ref: Reference, answer: Tensor, sites: Sites
+    ) -> Iterator[tuple[Sites, Tensor]]:
+        if self.chain.suffix is None:
+            yield sites, self._torch(ref, sites)[0]
+            return
+        size = BEHIND_WALL // sites.inserted.shape[1]
+        for first in range(0, len(sites.start), size):
+            part = sites[first : first + size]
+            values = [ref.values[i] for i in self.chain.outputs]
+            mutants = [v + d for v, d in zip(values, self._torch(ref, part))]
+            yield part, self._suffix(mutants) - answer
+
+
+def _sites_by_row(
+    codes: Codes,
+    row: NDArray[np.int64],
+    start: NDArray[np.int64],
+    inserted: Codes,
+    offsets: NDArray[np.int64],
+) -> Iterator[tuple[int, list[Sites]]]:
+    """Yield every sequence and its edits that change it, side by side where they share a site."""
+    length = np.diff(offsets)
+    changes = _changes(codes, row, start, inserted, offsets)
+    edits = np.flatnonzero(changes)
+    edits = edits[np.lexsort((start[edits], length[edits], row[edits]))]
+    bounds = np.searchsorted(row[edits], np.arange(len(codes) + 1))
+    for number, (first, last) in enumerate(zip(bounds[:-1], bounds[1:])):
+        mine = edits[first:last]
+        yield number, list(_grouped(mine, start[mine], length[mine], inserted, offsets))
+
+
+def _changes(
+    codes: Codes,
+    row: NDArray[np.int64],
+    start: NDArray[np.int64],
+    inserted: Codes,
+    offsets: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Return which edits put in other bases than stand there."""
+    length = np.diff(offsets)
+    edit = np.repeat(np.arange(len(row)), length)
+    position = np.arange(len(inserted)) - offsets[edit] + start[edit]
+    other = codes[row[edit], position] != inserted
+    return np.bincount(edit[other], minlength=len(row)) > 0
+
+
+def _grouped(
+    edits: NDArray[np.int64],
+    start: NDArray[np.int64],
+    length: NDArray[np.int64],
+    inserted: Codes,
+    offsets: NDArray[np.int64],
+) -> Iterator[Sites]:
+    """Yield sites of one length and one number of alternatives, from edits sorted by both keys."""
+    if not len(edits):
+        return
+    fresh = np.flatnonzero(np.r_[True, (np.diff(start) != 0) | (np.diff(length) != 0)])
+    rank = np.arange(len(edits)) - np.repeat(fresh, np.diff(np.r_[fresh, len(edits)]))
+    first = np.flatnonzero(rank % ALTERNATIVES == 0)
+    count = np.diff(np.r_[first, len(edits)])
+    for bases, alternatives in sorted({*zip(length[first].tolist(), count.tolist())}):
+        chosen = first[(length[first] == bases) & (count == alternatives)]
+        mine = edits[chosen[:, None] + np.arange(alternatives)]
+        words = inserted[offsets[mine][..., None] + np.arange(bases)]
+        yield Sites(start[chosen], words, mine)
