@@ -231,7 +231,8 @@ def _draw(data: Labelled, share: float, seed: int) -> np.ndarray:
     groups = np.arange(len(data)) if data.cluster is None else data.cluster
     members, sizes = np.unique(groups, return_counts=True)
     order = np.random.default_rng([seed, 1]).permutation(len(members))
-    taken = np.cumsum(sizes[order]) <= max(share * len(data), 1)
+    taken = np.cumsum(sizes[order]) - sizes[order] / 2 <= share * len(data)
+    taken[0], taken[-1] = True, False
     return np.isin(groups, members[order[taken]])
 
 

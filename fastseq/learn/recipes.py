@@ -111,14 +111,12 @@ def _stretch(stages: tuple[Stage, ...], epochs: int) -> tuple[Stage, ...]:
     """Return the stages with their epochs in the same proportions, ``epochs`` in all."""
     if epochs < len(stages):
         raise OptionError(f"epochs={epochs}; the recipe's {len(stages)} stages need one each")
-    total = sum(stage.epochs for stage in stages)
-    ends = [
-        round(epochs * sum(s.epochs for s in stages[: i + 1]) / total) for i in range(len(stages))
-    ]
-    starts = [0, *ends[:-1]]
+    spare, total, ends = epochs - len(stages), sum(stage.epochs for stage in stages), [0]
+    for at in range(len(stages)):
+        before = sum(stage.epochs for stage in stages[: at + 1])
+        ends.append(at + 1 + round(spare * before / total))
     return tuple(
-        replace(stage, epochs=max(end - start, 1))
-        for stage, start, end in zip(stages, starts, ends)
+        replace(stage, epochs=end - start) for stage, start, end in zip(stages, ends, ends[1:])
     )
 
 
