@@ -34,6 +34,7 @@ cdef extern from "kmers.h" nogil:
                              uint32_t*, int64_t*, int)
     void list_words_uint64_t(const rows_t*, const word_t*, Py_ssize_t, Py_ssize_t, const int64_t*,
                              uint64_t*, int64_t*, int)
+    int sort_words_ "sort_words"(uint64_t*, Py_ssize_t, int, uint64_t*)
     Py_ssize_t run_lengths_uint16_t(const uint16_t*, Py_ssize_t, uint64_t*, int64_t*)
     Py_ssize_t run_lengths_uint32_t(const uint32_t*, Py_ssize_t, uint64_t*, int64_t*)
     Py_ssize_t run_lengths_uint64_t(const uint64_t*, Py_ssize_t, uint64_t*, int64_t*)
@@ -148,6 +149,19 @@ def list_words(capsule, Word word not None, Py_ssize_t first, Py_ssize_t last,
             list_words_uint32_t(rows, &word.word, first, last, &at[0], &out[0], &found[0], cpu[0])
         else:
             list_words_uint64_t(rows, &word.word, first, last, &at[0], &out[0], &found[0], cpu[0])
+
+
+def sort_words(uint64_t[::1] words not None, int k, uint64_t[::1] out not None) -> None:
+    """Write words of k letters in ascending order into `out`; `words` is scratch afterwards."""
+    cdef int failed
+    if out.shape[0] != words.shape[0] or words.shape[0] >= <int64_t>1 << 32:
+        raise ValueError("words and out must be of one length below 2^32")
+    if words.shape[0] == 0:
+        return
+    with nogil:
+        failed = sort_words_(&words[0], words.shape[0], 2 * k, &out[0])
+    if failed:
+        raise MemoryError("no memory to sort words")
 
 
 def run_lengths(const word_type[::1] words not None, uint64_t[::1] distinct not None,

@@ -249,14 +249,17 @@ def _pairs_all(rows, word, k, span) -> tuple[np.ndarray, np.ndarray]:
         native.count(rows.capsule, word, 0, rows.n, table, k > _SMALL_K)
         kmers = np.flatnonzero(table)
         return kmers.astype(np.uint64), table[kmers]
-    words, found = _list(rows, word, 0, rows.n, np.uint32 if k < 16 else np.uint64, span)
+    words, found = _list(rows, word, 0, rows.n, np.uint64, span)
     words = words[: _close_gaps(words, found)]
-    words.sort()
-    # 64-bit words are overwritten by the distinct ones: 16 bytes a base in all
-    distinct = words if words.dtype == np.uint64 else np.empty(len(words), np.uint64)
-    counts = np.empty(len(words), np.int64)
-    m = native.run_lengths(words, distinct, counts)
-    return distinct[:m].copy(), counts[:m].copy()
+    ordered = np.empty_like(words)
+    if len(words) < 1 << 32:
+        native.sort_words(words, k, ordered)
+    else:
+        ordered[:] = np.sort(words)
+    # the unsorted words make room for the counts: 16 bytes a base in all
+    counts = words.view(np.int64)
+    m = native.run_lengths(ordered, ordered, counts)
+    return ordered[:m].copy(), counts[:m].copy()
 
 
 def _places(rows: Rows, first: int, last: int, span: int) -> np.ndarray:
