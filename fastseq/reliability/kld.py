@@ -13,7 +13,7 @@ import numpy as np
 
 from fastseq import threads as pool
 from fastseq.arrays import Attributions, Codes, Text
-from fastseq.errors import OptionError, ShapeError
+from fastseq.errors import OptionError
 from fastseq.reliability.nulls import compare, replicate
 from fastseq.reliability.result import KLDResult, describe
 from fastseq.reliability.tables import (
@@ -22,6 +22,7 @@ from fastseq.reliability.tables import (
     as_weights,
     blocks,
     check_maps,
+    codes_beside,
     count_windows,
     divergences,
     divergences_by_row,
@@ -63,7 +64,8 @@ def kmer_kld(
     seqs : sequences
         n sequences; shorter ones end in unknown bases.
     attributions : float, (n, 4, length) or (n, length), or a dict of these
-        Gradients of all four bases, or ready scores whose sign is dropped. A dict holds the maps of
+        Gradients of all four bases (or the result of `fastseq.attribute`), or ready scores whose
+        sign is dropped. A dict holds the maps of
         several models over the same sequences and gives a dict of results.
     ks : ints
         Word lengths, 1 to 12.
@@ -141,7 +143,7 @@ def kmer_kld(
         raise OptionError("per_sequence=True needs method='weighted' and form='instance'")
     several = isinstance(attributions, Mapping)
     named = dict(attributions) if several else {"attributions": attributions}
-    codes = _codes(seqs, named)
+    codes = codes_beside(seqs, next(iter(named.values()), None))
     named = {name: check_maps(name, maps, codes) for name, maps in named.items()}
     counts = count_windows(codes, metric)
     priors = _prior(prior, metric, pseudocount)
@@ -189,23 +191,6 @@ def kmer_kld(
 
     results = {name: one(maps) for name, maps in named.items()}
     return results if several else results["attributions"]
-
-
-def _codes(seqs: Text | Ragged, named: Mapping[str, object]) -> Codes:
-    """Return contiguous codes (n, length), as long as the first maps are."""
-    length = None
-    for maps in named.values():
-        shape = np.shape(maps)  # type: ignore[arg-type]
-        length = shape[-1] if len(shape) in (2, 3) else None
-        break
-    is_array = isinstance(seqs, np.ndarray) and seqs.dtype.kind not in "SUO"
-    codes = encode(seqs, length=None if is_array else length)
-    if codes.ndim != 2:
-        raise ShapeError(
-            f"one sequence of {codes.shape[-1]} bp; expected n of them beside maps (n, 4, length) "
-            "(pass a list of one)"
-        )
-    return np.ascontiguousarray(codes)
 
 
 def _all_scores(codes: Codes, maps: np.ndarray, metric: Metric) -> np.ndarray:

@@ -7,8 +7,9 @@ import numpy as np
 
 from fastseq import threads as pool
 from fastseq._native import kld as native
-from fastseq.arrays import Codes
+from fastseq.arrays import Codes, Text
 from fastseq.errors import MapError, OptionError, ShapeError
+from fastseq.sequence.encode import Ragged, encode
 
 LONGEST = native.LONGEST
 FORMS = ("instance", "product", "sequence_product")
@@ -226,6 +227,25 @@ def divergences_by_row(
     return found
 
 
+def codes_beside(seqs: Text | Ragged, maps: object) -> Codes:
+    """Return contiguous codes (n, length); text is padded to the length of the maps.
+
+    Raises
+    ------
+    ShapeError
+        One sequence, where n of them are expected.
+    """
+    shape = np.shape(getattr(maps, "raw", maps))
+    is_array = isinstance(seqs, np.ndarray) and seqs.dtype.kind not in "SUO"
+    codes = encode(seqs, length=None if is_array or len(shape) not in (2, 3) else shape[-1])
+    if codes.ndim != 2:
+        raise ShapeError(
+            f"one sequence of {codes.shape[-1]} bp; expected n of them beside maps (n, 4, length) "
+            "(pass a list of one)"
+        )
+    return np.ascontiguousarray(codes)
+
+
 def check_maps(name: str, maps: object, codes: Codes) -> np.ndarray:
     """Return maps (n, 4, length) or scores (n, length) that fit the codes, as an array.
 
@@ -236,7 +256,7 @@ def check_maps(name: str, maps: object, codes: Codes) -> np.ndarray:
     MapError
         They are no real numbers.
     """
-    found = np.asanyarray(maps)
+    found = np.asanyarray(getattr(maps, "raw", maps))
     n, length = codes.shape
     if found.shape not in ((n, 4, length), (n, length)):
         turned = " (channels come second: pass maps.transpose(0, 2, 1))"

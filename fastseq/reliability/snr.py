@@ -1,0 +1,199 @@
+"""Signal to noise of attribution maps where the truth is known, as tfomics computes it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastseq.arrays import UNKNOWN, Attributions, Text, check
+from fastseq.errors import MapError, OptionError
+from fastseq.reliability.tables import codes_beside
+from fastseq.sequence.encode import Ragged
+from fastseq.sequence.motifs import INFORMATIVE_BITS
+
+COMPATIBLE = ("tfomics",)
+# the four channels of a corrected map sum to 0 up to rounding of float32, or of float16
+_SUMS_TO_ZERO = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class SignalToNoise:
+    """Signal and noise of each sequence.
+
+    Attributes
+    ----------
+    mean : float
+        Mean of the ratios that are kept; NaN where none is.
+    ratios, signal, noise : float64, (n,)
+        inf where there is no noise, NaN where there is no motif or no background.
+    n_kept, n_without_noise, n_without_truth : int
+        Rows in the mean; rows of infinite ratio and rows without motif or background, left out.
+    """
+
+    mean: float
+    ratios: np.ndarray = field(repr=False)
+    signal: np.ndarray = field(repr=False)
+    noise: np.ndarray = field(repr=False)
+    n_kept: int
+    n_without_noise: int
+    n_without_truth: int
+
+
+def signal_to_noise(
+    seqs: Text | Ragged,
+    attributions: Attributions,
+    motif_mask: np.ndarray,
+    background_mask: np.ndarray | None = None,
+    *,
+    top: int = 10,
+    compat: str | None = None,
+) -> float:
+    """Return the mean ratio of attribution inside motifs to the highest ones outside.
+
+    Parameters
+    ----------
+    seqs : sequences
+        n sequences: the positives of the test split, where this stands beside published figures.
+    attributions : float, (n, 4, length) or (n, length)
+        Uncorrected gradients of the logit, or their signed value at the observed base.
+    motif_mask, background_mask : bool, (n, length)
+        Where the truth lies and where noise is looked for; the complement where not given.
+    top : int
+        Noise is the mean of the ``top`` largest background scores, none below 0.
+    compat : "tfomics", optional
+        Give sequences with fewer than ``top`` positive background scores a ratio of 0 and keep
+        them, as the original does.
+
+    Returns
+    -------
+    float
+        Mean of the per-sequence ratios; `by_sequence` gives the ratios and what was left out.
+
+    Raises
+    ------
+    OptionError
+        Corrected maps, or an option outside its choices.
+    ShapeError, MapError
+        Arrays that do not fit; maps that are not finite, named by row.
+
+    Examples
+    --------
+    >>> scores = np.full((1, 20), 0.5)
+    >>> scores[0, :5] = 2
+    >>> float(signal_to_noise(["ACGTA" * 4], scores, np.arange(20)[None] < 5))
+    4.0
+    """
+    return by_sequence(seqs, attributions, motif_mask, background_mask, top=top, compat=compat).mean
+
+
+def by_sequence(
+    seqs: Text | Ragged,
+    attributions: Attributions,
+    motif_mask: np.ndarray,
+    background_mask: np.ndarray | None = None,
+    *,
+    top: int = 10,
+    compat: str | None = None,
+) -> SignalToNoise:
+    """Return signal, noise and ratio of each sequence; `signal_to_noise` explains and raises."""
+    if top < 1:
+        raise OptionError(f"top={top}; expected at least 1 background score")
+    if compat is not None and compat not in COMPATIBLE:
+        raise OptionError(f"compat={compat!r}; expected one of {', '.join(COMPATIBLE)} or None")
+    scores = _signed_scores(seqs, attributions)
+    n, length = scores.shape
+    motif = check("motif_mask", motif_mask, "n l", dtype="b", n=n, l=length)
+    background = ~motif
+    if background_mask is not None:
+        background = check("background_mask", background_mask, "n l", dtype="b", n=n, l=length)
+        if (both := (motif & background).any(1)).any():
+            raise OptionError(f"row {both.argmax()}: a position is both motif and background")
+
+    inside = motif.sum(1)
+    signal = np.divide(
+        np.where(motif, scores, 0).sum(1), inside, out=np.full(n, np.nan), where=inside > 0
+    )
+    outside = np.where(background, scores, -np.inf)
+    largest = -np.partition(-outside, top - 1, axis=1)[:, :top] if length > top else outside
+    found = np.isfinite(largest).sum(1)
+    noise = np.divide(np.maximum(largest, 0).sum(1), found, out=np.full(n, np.nan), where=found > 0)
+    known = (inside > 0) & (found > 0)
+    if compat == "tfomics":
+        few = ((outside > 0).sum(1) < top) | ~known
+        ratios = np.divide(signal, noise, out=np.zeros(n), where=~few)
+        kept = np.ones(n, bool)
+    else:
+        ratios = np.divide(signal, noise, out=np.where(known, np.inf, np.nan), where=noise > 0)
+        kept = np.isfinite(ratios)
+    return SignalToNoise(
+        mean=float(ratios[kept].mean()) if kept.any() else float("nan"),
+        ratios=ratios,
+        signal=signal,
+        noise=noise,
+        n_kept=int(kept.sum()),
+        n_without_noise=int((known & ~kept).sum()),
+        n_without_truth=int((~known & ~kept).sum()),
+    )
+
+
+def masks_from_spans(spans: np.ndarray, n: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return bool (n, length) masks of motif and background.
+
+    Parameters
+    ----------
+    spans : structured with fields row, start, end, or int (s, 3)
+        Half-open; parts beyond the sequence are cut off.
+    n, length : int
+        Shape of the set.
+
+    Raises
+    ------
+    OptionError
+        A row outside the set.
+    """
+    if spans.dtype.names:
+        spans = np.stack([spans[name] for name in ("row", "start", "end")], axis=-1)
+    spans = check("spans", spans, "s 3", dtype=("i", "u"))
+    if len(spans) and not (spans[:, 0].min() >= 0 and spans[:, 0].max() < n):
+        raise OptionError(f"spans name rows up to {spans[:, 0].max()}; there are {n}")
+    steps = np.zeros((n, length + 1), np.int64)
+    rows, starts, ends = spans[:, 0], *spans[:, 1:].clip(0, length).T
+    np.add.at(steps, (rows, starts), 1)
+    np.add.at(steps, (rows, ends), -1)
+    motif = steps.cumsum(1)[:, :-1] > 0
+    return motif, ~motif
+
+
+def masks_from_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return bool (n, length) masks of motif and background from bits of the true matrix.
+
+    Columns of more than 0.1 bit are motif, those at the sequence's minimum background; what lies
+    between is neither.
+    """
+    information = check("information", information, "n l", dtype="f")
+    background = information == information.min(1, keepdims=True, initial=np.inf)
+    motif = information > INFORMATIVE_BITS
+    return motif, background & ~motif
+
+
+def _signed_scores(seqs: Text | Ragged, attributions: Attributions) -> np.ndarray:
+    """Return float64 (n, length): the gradient at the observed base, 0 at unknown ones."""
+    maps = np.asarray(getattr(attributions, "raw", attributions))
+    if maps.ndim not in (2, 3):
+        check("attributions", maps, "n 4 l")
+    codes = codes_beside(seqs, maps)
+    n, length = codes.shape
+    axes = "n l" if maps.ndim == 2 else "n 4 l"
+    maps = check("attributions", maps, axes, dtype="f", n=n, l=length)
+    bad = ~np.isfinite(maps).all(axis=tuple(range(1, maps.ndim)))
+    if bad.any():
+        raise MapError(f"the attribution map of row {bad.argmax()} holds NaN or infinity")
+    if maps.ndim == 2:
+        return maps.astype(np.float64)
+    size = np.abs(maps).max(initial=0)
+    if size and np.abs(maps.sum(1)).max() <= _SUMS_TO_ZERO * size:
+        raise OptionError(
+            "these maps are gradient-corrected (their four channels sum to 0); signal_to_noise is "
+            "defined on the gradients as computed: pass Attributions.raw"
+        )
+    observed = np.take_along_axis(maps, np.minimum(codes, 3)[:, None], axis=1)[:, 0]
+    return np.where(codes == UNKNOWN, 0, observed.astype(np.float64))
