@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, fx
 
 from fastseq.lower import ops
@@ -15,6 +16,7 @@ from fastseq.lower import ops
 INPUTS = {
     ops.conv: ("x", "skip"),
     ops.activate: ("x",),
+    ops.zero_pad: ("x",),
     ops.add: ("x", "y"),
     ops.concat: ("xs",),
     ops.max_pool: ("x",),
@@ -24,7 +26,12 @@ INPUTS = {
     ops.flat_linear: ("x",),
     ops.linear: ("x",),
 }
-REDUCERS = {ops.global_max, ops.global_mean, ops.flat_linear}
+aten = torch.ops.aten
+# operators that do to a difference what they do to a value, with no other tensor among their inputs
+HOMOGENEOUS = {
+    aten.flatten.using_ints, aten.neg.default, aten.select.int, aten.slice.Tensor,
+    aten.squeeze.dim, aten.unsqueeze.default,
+}  # fmt: skip
 SIGNATURES = {function: inspect.signature(function) for function in INPUTS}
 
 
@@ -132,7 +139,7 @@ class Chain:
         """Input bases from one position to the next, for every value; 0 for a vector."""
         strides = [1]
         for step in self.steps:
-            strides.append(strides[step.inputs[0]] * step.stride if step.is_map else 0)
+            strides.append(max(1, strides[step.inputs[0]]) * step.stride if step.is_map else 0)
         return strides
 
     @cached_property
@@ -160,7 +167,9 @@ class Chain:
         return ranges
 
     def _window(self, step: Step, ranges: list, clip: bool) -> tuple[Any, Any]:
-        start, end = ranges[step.inputs[0]]
+        start, end = ranges[step.inputs[0]] or ranges[0]
+        if step.function in HOMOGENEOUS:
+            return start * 0, start * 0 + step.shape[1]
         low, high = step.reach(start, end)
         high = np.where(end > start, high, low)
         for other in step.inputs[1:]:
@@ -232,6 +241,9 @@ def _bound(node: fx.Node) -> dict[str, Any]:
 
 
 def _inputs(node: fx.Node) -> Iterator[Any]:
+    if node.target in HOMOGENEOUS:
+        yield node.args[0]
+        return
     arguments = _bound(node)
     for name in INPUTS[node.target]:
         argument = arguments[name]
@@ -246,9 +258,12 @@ def _refusal(node: fx.Node, values: dict, constants: dict) -> str | None:
     sources = [source for source in node.all_input_nodes if source not in constants]
     if any(source not in values for source in sources):
         return ""
+    if node.target in HOMOGENEOUS and sources == list(node.all_input_nodes):
+        return None
     if node.target not in INPUTS:
         operator = getattr(node.target, "__name__", str(node.target))
-        return f"{node.name}: no difference passes {operator}; mutants run in full from here"
+        why = node.meta.get("why", f"no difference passes {operator}")
+        return f"{node.name}: {why}; mutants run in full from here"
     if any(source not in values for source in _inputs(node)):
         return f"{node.name}: reads a constant where a map is expected; mutants run in full"
     shapes = [tuple(source.meta["shape"]) for source in _inputs(node)]
@@ -261,15 +276,19 @@ def _refusal(node: fx.Node, values: dict, constants: dict) -> str | None:
 
 def _step(node: fx.Node, values: dict, constants: dict) -> Step:
     first = next(_inputs(node)).meta["shape"]
+    if node.target in HOMOGENEOUS:
+        arguments = {"rest": node.args[1:]}
+    else:
+        arguments = {
+            name: constants.get(value) if isinstance(value, fx.Node) else value
+            for name, value in _bound(node).items()
+            if name not in INPUTS[node.target]
+        }
     return Step(
         function=node.target,
         name=node.name,
         inputs=tuple(values[source] for source in _inputs(node)),
-        arguments={
-            name: constants.get(value) if isinstance(value, fx.Node) else value
-            for name, value in _bound(node).items()
-            if name not in INPUTS[node.target]
-        },
+        arguments=arguments,
         shape=tuple(node.meta["shape"]),
         length_in=first[1] if len(first) == 2 else 0,
     )

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from fastseq.arrays import Codes
 from fastseq.lower import ops
-from fastseq.lower.chain import INPUTS, Chain, Step
+from fastseq.lower.chain import HOMOGENEOUS, INPUTS, Chain, Step
 
 # outside the map: act(OUTSIDE + d) - act(OUTSIDE) is exactly 0 for every activation and any d
 # below 1e22, and no maximum ever picks it
@@ -84,6 +84,8 @@ def linear_part(step: Step, inputs: list[Tensor], *, bias: bool, **changed: obje
         return inputs[0]
     if step.function is ops.concat:
         return ops.concat(inputs)
+    if step.function in HOMOGENEOUS:
+        return step.function(inputs[0], *step.arguments["rest"])
     arguments = step.arguments | changed
     if "activation" in arguments:
         arguments |= {"activation": "none", "parameter": None}
@@ -271,6 +273,8 @@ class _Pass:
     def _step(self, number: int, step: Step, inputs: list) -> Window | Tensor | None:
         if all(value is None for value in inputs):
             return None
+        if step.function in HOMOGENEOUS:
+            return self._homogeneous(step, inputs[0])
         if not step.length_in:
             return self._vector(number, step, inputs)
         if step.function is ops.global_max:
@@ -292,6 +296,13 @@ class _Pass:
             return Window(self._inside(delta, frame, step.shape[1]), frame)
         return Window(self._activated(number, step, delta, frame), frame)
 
+    def _homogeneous(self, step: Step, value: Window | Tensor) -> Window | Tensor:
+        dense = self._dense(value, self.chain.shapes[step.inputs[0]])
+        made = linear_part(step, [dense], bias=False)  # type: ignore[list-item]
+        if not step.is_map:
+            return made
+        return Window(made.mT.contiguous(), Frame(0, step.shape[1], 0, True))
+
     def _map(self, number: int, step: Step, inputs: list, frame: Frame) -> Tensor:
         """Return what the linear part of a step gives in a frame: a new tensor."""
         if step.function is ops.conv:
@@ -303,6 +314,8 @@ class _Pass:
             sums = ops.mean_pool(x, x.new_ones(frame.width), step.kernel, step.stride).mT
             self._sites(sums).mul_(self._view(self.maps.share(number, step), frame))
             return sums
+        if step.function is ops.zero_pad:
+            return inputs[0].over(frame.read_by(step)).clone()
         parts = [
             torch.zeros(self.count * self.alternatives, frame.width, self.chain.shapes[i][0])
             if w is None

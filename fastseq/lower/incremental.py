@@ -1,6 +1,7 @@
 """Effects of same-length edits as differences carried through a lowered graph."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -130,7 +131,7 @@ def _sites_by_row(
     edits = np.flatnonzero(changes)
     edits = edits[np.lexsort((start[edits], length[edits], row[edits]))]
     bounds = np.searchsorted(row[edits], np.arange(len(codes) + 1))
-    for number, (first, last) in enumerate(zip(bounds[:-1], bounds[1:])):
+    for number, (first, last) in enumerate(pairwise(bounds)):
         mine = edits[first:last]
         yield number, list(_grouped(mine, start[mine], length[mine], inserted, offsets))
 

@@ -7,6 +7,7 @@ from torch import fx, nn
 from fastseq.lower import ops
 
 TABLE = torch.cat([torch.eye(4), torch.full((1, 4), 0.25)])
+aten = torch.ops.aten
 SMOOTH = [name for name in ops.ACTIVATIONS if name not in ("none", "exp")]
 
 
@@ -109,14 +110,16 @@ def networks(draw, activations=tuple(ops.ACTIVATIONS), grouped=True, walls=False
         ops.global_max if head == "max" else ops.global_mean, x)  # fmt: skip
     if draw(st.booleans()):
         x = net.linear(x, 7, draw(st.sampled_from(activations)))
-    return net.finish(net.linear(x, draw(st.integers(1, 3))))
+    x = net.linear(x, draw(st.integers(1, 3)))
+    return net.finish(net.call(aten.select.int, x, 1, 0) if draw(st.booleans()) else x)
 
 
 @st.composite
 def layer(draw, net, x, activations, grouped):
     channels, length = x.meta["shape"]
     activation = draw(st.sampled_from(activations))
-    kind = draw(st.sampled_from(["conv", "residual", "branches", "max", "mean", "activate"]))
+    kinds = ["conv", "residual", "branches", "max", "mean", "activate", "crop"]
+    kind = draw(st.sampled_from(kinds))
     if kind == "activate" and activation == "exp":
         activation = "tanh"
     if kind in ("max", "mean") and length >= 4:
@@ -142,6 +145,9 @@ def layer(draw, net, x, activations, grouped):
         left = net.conv(x, 5, 3, activation, before=1, after=1)
         right = net.conv(x, 3, 4, "relu", before=1, after=2)
         return net.call(ops.concat, [left, right, x])
+    if kind == "crop":
+        ends = draw(st.integers(-2, 3)), draw(st.integers(-2, 3))
+        return net.call(ops.zero_pad, x, *ends) if length > 6 else x
     if kind == "activate":
         return net.call(ops.activate, x, activation, net.parameter(activation, channels))
     groups = channels if grouped and draw(st.booleans()) else 1

@@ -4,9 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastseq.lower import ops
 from fastseq.lower.incremental import DeltaEngine
-from tests.lower.networks import TABLE, Network, networks
+from tests.lower.networks import TABLE, networks
 from tests.reference.effects import effects, substitutions
 
 
