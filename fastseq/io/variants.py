@@ -25,6 +25,8 @@ Source: TypeAlias = "str | PathLike | pd.DataFrame | Sequence[str]"
 ContigMap: TypeAlias = "Mapping[str, str] | str | PathLike | None"
 
 COLUMNS = ("chrom", "pos", "ref", "alt")
+# contigs may hold colons (HLA*01:01), and so may breakends
+TEXT = re.compile(r"^(.+):([\d,]+):([^:]+):(.+)$")
 ROMAN = ((50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
 # blocks held back while no contig is known: a file may begin with contigs that the FASTA lacks
 PATIENCE = 16
@@ -95,11 +97,10 @@ def _from_table(frame: "pd.DataFrame", where: str, block: int) -> Iterator[Varia
 def _from_texts(texts: list[str], block: int) -> Iterator[Variants]:
     rows = []
     for number, text in enumerate(texts):
-        # a contig may hold colons itself, as HLA alleles do
-        fields = str(text).rsplit(":", 3)
-        if len(fields) != 4 or not fields[1].replace(",", "").isdigit():
+        found = TEXT.match(str(text))
+        if found is None:
             raise TableError(f"variant {number} is {text!r}; expected chrom:pos:ref:alt")
-        rows.append((fields[0], int(fields[1].replace(",", "")), *fields[2:]))
+        rows.append((found[1], int(found[2].replace(",", "")), found[3], found[4]))
     for at in range(0, max(len(rows), 1), block):
         chrom, pos, ref, alt = zip(*rows[at : at + block]) if rows else ((), (), (), ())
         places = np.array(pos, np.int64)

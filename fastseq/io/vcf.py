@@ -72,22 +72,31 @@ class _Sites:
 
     def read(self, head: bytes, source: Iterator[bytes]) -> Iterator[Variants]:
         text, parts, held = head, [], 0
-        for piece in source:
-            # a text grows until it surely holds a block, so that each byte is scanned once
-            parts.append(piece)
-            held += len(piece)
-            if len(text) + held < 32 * self.block:
-                continue
-            text, parts, held = b"".join([text, *parts]), [], 0
-            text = yield from self._blocks(text, last=False)
-        yield from self._blocks(b"".join([text, *parts]), last=True)
+        broken = None
+        try:
+            for piece in source:
+                # a text grows until it surely holds a block, so that each byte is scanned once
+                parts.append(piece)
+                held += len(piece)
+                if len(text) + held >= 32 * self.block:
+                    text = yield from self._blocks(b"".join([text, *parts]))
+                    parts, held = [], 0
+        except FormatError as error:
+            broken = error
+        whole = b"".join([text, *parts])
+        if broken is not None:
+            # what came before the damage is valid, save the line that it cut
+            whole = whole[: whole.rfind(b"\n") + 1]
+        yield from self._blocks(whole, last=True)
+        if broken is not None:
+            raise broken
         if not self.records:
             none = np.empty(0, np.int64)
             spans = np.empty((0, 2), np.int64)
             text = np.frombuffer(b"\n", np.uint8)
             yield Variants(text, [], none.astype(np.int32), none, spans, spans, spans, none)
 
-    def _blocks(self, text: bytes, *, last: bool) -> Iterator[Variants]:
+    def _blocks(self, text: bytes, *, last: bool = False) -> Iterator[Variants]:
         """Yield the whole blocks in a text; return what is left of it."""
         if self.in_header:
             self._read_header(text)

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from os import PathLike, fspath
 from pathlib import Path
 
-import fastseq
 from fastseq.io.files import sha256
 from fastseq.io.variants import ContigMap, Source
 from fastseq.lower.plan import Plan
@@ -18,7 +18,7 @@ def run_identity(
     """Return inputs with their hashes, the models' hashes, options, precision and version."""
     return {
         "kind": "variant scores",
-        "version": fastseq.__version__,
+        "version": _version(),
         "variants": _source(variants),
         "genome": {"name": Path(run.genome.source).name, "sha256": run.genome.digest()},
         "models": [model_digest(plan) for plan in run.plans],
@@ -49,6 +49,13 @@ def model_digest(plan: Plan) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _version() -> str:
+    try:
+        return version("fastseq-genomics")
+    except PackageNotFoundError:
+        return "not installed as a distribution"
 
 
 def _log2fc(run: Scorer) -> str:

@@ -1,0 +1,16 @@
+import numpy as np
+
+def read_sites(
+    text: bytes, start: int, last: bool, room: int
+) -> tuple[
+    int,
+    int,
+    int,
+    np.ndarray,
+    np.ndarray,
+    np.ndarray,
+    np.ndarray,
+    np.ndarray,
+    np.ndarray,
+    np.ndarray,
+]: ...

@@ -1,0 +1,107 @@
+"""Real VCFs: every record read, every REF checked, every window against plain slices."""
+
+import numpy as np
+import pytest
+
+from fastseq.errors import ContigError, FastseqWarning
+from fastseq.io.fasta import Genome
+from fastseq.io.tables import read_table
+from fastseq.io.variants import read_variants, with_places
+from fastseq.run.views import Views
+from fastseq.score.scorer import Scorer
+from fastseq.sequence.alleles import OK, STATUS
+from fastseq.sequence.edits import apply
+from tests.reference import alleles as slow
+
+YEAST_VCF, YEAST = "yeast/sacCer3_sample_variants.vcf.gz", "yeast/sacCer3.fa.gz"
+LENGTH = 80
+
+
+def counts(found) -> dict[str, int]:
+    numbers = np.bincount(found.status, minlength=len(STATUS))
+    return {name: int(number) for name, number in zip(STATUS, numbers) if number}
+
+
+def check_windows(source, genome: Genome, mapping=None) -> dict[str, int]:
+    """Compare REF and ALT windows of every allele with slices of the plain text; count outcomes."""
+    texts = {name: genome.text(name, 0, size) for name, size in genome.contigs.items()}
+    run = Scorer([], genome, Views(), LENGTH, LENGTH // 2)
+    total: dict[str, int] = {}
+    for block, places in with_places(read_variants(source), genome, mapping):
+        found = run.resolve(block, places)
+        for name, number in counts(found).items():
+            total[name] = total.get(name, 0) + number
+        ok = np.flatnonzero(found.status == OK)
+        if not len(ok):
+            continue
+        codes, edits, order = run.reference_rows(block, found, ok)
+        mutants = apply(codes, edits, left=0, length=LENGTH)
+        for seen, row, allele in zip(mutants, edits.row, ok[order]):
+            contig = texts[genome.names[found.contig[allele]]]
+            ref, alt = (
+                bytes(block.text[slice(*span[allele])]).decode().upper().strip("-")
+                for span in (block.ref, block.alt)
+            )
+            anchor, pos = int(found.anchor[allele]), int(block.pos[allele])
+            start = max(anchor - LENGTH, 0)
+            near = contig[start : pos + len(ref) + 2 * LENGTH]
+            changed = slow.haplotype(near, pos - start, ref, alt)
+            for codes_seen, text in ((codes[row, :LENGTH], near), (seen, changed)):
+                letters = "".join("ACGTN"[code] for code in codes_seen)
+                assert letters == slow.window(text, anchor - start, LENGTH, 40), (pos, ref, alt)
+    return total
+
+
+def test_every_yeast_record(real_data):
+    genome = Genome.open(real_data / YEAST)
+    with pytest.warns(FastseqWarning, match="declares contigs chromosome1") as seen:
+        assert check_windows(real_data / YEAST_VCF, genome) == {"ok": 44251}
+    assert len(seen) == 1
+
+
+def test_every_record_of_the_chr1_slice(real_data):
+    genome = Genome.open(real_data / "human/hg38_chr1_0-1000000.fa.gz")
+    path = real_data / "human/hg38_1kGP_chr1_SNV_INDEL_SV_head1000.vcf.gz"
+    assert check_windows(path, genome) == {"ok": 889}
+
+
+def test_the_chr22_slice_by_the_chr_map(real_data, tmp_path):
+    # the slice begins at 32,000,001: put it at its place in the chromosome
+    part = Genome.open(real_data / "human/hg38_chr22_32000000_32300000.fa.gz").data
+    codes = np.full(32_300_000, 4, np.uint8)
+    codes[32_000_000:] = part[:300_000]
+    genome = Genome.from_sequences({"chr22": codes})
+    path = real_data / "human/1000G_hg38_chr21-22_AF0.3_sites.plaingzip.vcf.gz"
+    with pytest.warns(FastseqWarning, match="no contig 21"):
+        blocks = list(with_places(read_variants(path), genome, "chr"))
+    run = Scorer([], genome, Views(), LENGTH, LENGTH // 2)
+    rows = inside = 0
+    for block, places in blocks:
+        found = run.resolve(block, places)
+        rows += len(block)
+        known = (found.contig == 0) & (block.pos > 32_000_000) & (block.pos <= 32_300_000)
+        inside += int(known.sum())
+        assert (found.status[known] == OK).all()
+    assert (rows, inside) == (96_711, 273)
+
+
+def test_multi_allelic_and_symbolic_records_keep_every_row(real_data):
+    genome = Genome.from_sequences({"chr1": "A", "1": "A"})
+    for name, alleles in (("hprc_multiallelic.vcf", 66), ("bnp_symbolic_sequences.vcf.gz", 32)):
+        blocks = list(with_places(read_variants(real_data / "human" / name), genome))
+        assert sum(len(block) for block, _ in blocks) == alleles
+
+
+def test_other_species_stop_with_both_lists(real_data):
+    genome = Genome.open(real_data / YEAST)
+    path = real_data / "human/hg38_1kGP_chr1_SNV_INDEL_SV_head1000.vcf.gz"
+    with pytest.raises(ContigError, match="name contigs chr1; .* has chrI, .*--contig-map FILE"):
+        list(with_places(read_variants(path), genome))
+
+
+def test_saturation_mutagenesis_mpra_rows_join(real_data):
+    table = read_table(
+        real_data / "human/kircher2019_satmut_part1.tsv.gz", text=("Chrom", "Ref", "Alt")
+    )
+    rows = [row for block in read_variants(table) for row in block.alt.tolist()]
+    assert len(rows) == len(table)
