@@ -1,0 +1,72 @@
+"""Forward passes of lowered plans beside eager PyTorch, one thread, from codes to answers."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.utils.benchmark
+
+import fastseq
+from benchmarks.rivals.plain_torch import BPNet, DeepStarr, LegNet, ResNet, calibrated
+from benchmarks.run import Case, Rival
+from fastseq.models.specs import InputSpec
+
+# name, model, length, goals in float32 and bfloat16
+MODELS = (
+    ("ResNet", ResNet, 110, 1.4, 2.5),
+    ("DeepSTARR", DeepStarr, 249, 2.0, None),
+    ("LegNet", LegNet, 150, 1.6, None),
+    ("BPNet", BPNet, 2114, None, None),
+)
+
+
+def cases(size: str) -> Iterator[Case]:
+    """Yield a float32 and a bfloat16 plan of each model, beside eager nn.Conv1d in float32."""
+    torch.set_num_threads(1)
+    for name, make, length, *goals in MODELS:
+        rows = {"tiny": 2, "full": 512 * 110 // length}[size]
+        channels = 6 if name == "LegNet" else 4
+        model = calibrated(make(), length, channels)
+        if channels == 6:
+            model.input_spec = InputSpec(length, strand_channel=True, flag_channels=("singleton",))
+        codes = np.random.default_rng(0).integers(0, 4, (rows, length), dtype=np.uint8)
+        eager = Eager(model, codes, channels)
+        for precision, goal in zip(("float32", "bfloat16"), goals):
+            plan = fastseq.lower(model, length=length, precision=precision)
+            yield Case(
+                f"{name} {length} bp, {precision}",
+                lambda plan=plan, codes=codes: plan.predict(codes),
+                rows,
+                "sequences",
+                f"{rows} random sequences as codes",
+                [Rival("eager nn.Conv1d float32, its best batch", eager.run, "torch", goal)],
+                check=lambda plan=plan, eager=eager: eager.agrees(plan),
+            )
+
+
+class Eager:
+    """The model on ready-made one-hot input, at the batch size that suits it best."""
+
+    def __init__(self, model: torch.nn.Module, codes: np.ndarray, channels: int):
+        self.model, self.codes = model, codes
+        hot = torch.from_numpy(fastseq.one_hot(codes, dtype="float32"))
+        extra = torch.zeros(len(hot), channels - 4, hot.shape[2])
+        self.hot, self.batch = torch.cat([hot, extra], 1), len(codes)
+        if len(codes) > 2:
+            self.batch = min((16, 64, 256), key=self._seconds)
+
+    def _seconds(self, batch: int) -> float:
+        self.batch = batch
+        return min(torch.utils.benchmark.Timer("f()", globals={"f": self.run}).timeit(1).mean
+                   for _ in range(3))  # fmt: skip
+
+    def run(self) -> torch.Tensor:
+        with torch.inference_mode():
+            return torch.cat([self.model(part) for part in self.hot.split(self.batch)])
+
+    def agrees(self, plan: fastseq.lower.Plan) -> None:
+        """Raise when the plan's answers are not the model's."""
+        truth = self.run().float().numpy()
+        error = np.abs(plan.predict(self.codes) - truth).max() / np.abs(truth).max()
+        tolerance = 1e-5 if plan.precision == "float32" else 5e-2
+        assert error < tolerance, f"{error:.1e} of the largest answer"
