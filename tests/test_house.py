@@ -33,7 +33,7 @@ ARROWS = {
     "fastseq.learn": GROUND
     | {"fastseq.sequence", "fastseq.models", "fastseq.io", "fastseq.lower", "fastseq.run"}
     | {"fastseq.score"},
-    "fastseq.show": GROUND,
+    "fastseq.show": GROUND | {"fastseq.sequence", "fastseq.io"},
     "fastseq_kernels": set(),
 }
 TOP = {"fastseq.cli", "benchmarks", "tests", "setup"}  # may import everything
