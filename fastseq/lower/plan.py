@@ -270,6 +270,13 @@ class Plan:
             out[rows] = self.input_spec.bases(grad, strand)[: rows.stop - rows.start].cpu().numpy()
         return out
 
+    def in_float32(self) -> "Plan":
+        """Return the plan that a reduced precision is measured against."""
+        if self.precision == "float32":
+            return self
+        return Plan(self._module, length=self.input_spec.length, device=self.device,
+                    micro_batch=self.micro_batch)  # fmt: skip
+
     def explain(self) -> str:
         """Return how each layer runs and why, one line each."""
         spec = self.input_spec

@@ -13,6 +13,7 @@ from fastseq.errors import OptionError
 from fastseq.lower.plan import Plan, Precision, Runnable, lower_all
 from fastseq.models.specs import OutputScale
 from fastseq.run import views as viewed
+from fastseq.run.precision import PrecisionReport, check_precision
 from fastseq.run.stream import blocks
 from fastseq.run.views import Views
 from fastseq.score.predict import as_rows
@@ -38,6 +39,8 @@ class ISMResult:
     y_ref : float32, (n, tasks)
     effect : float32, (n, tasks, 4, end - start)
         y_alt - y_ref for A C G T at each position, carried as deltas; 0 at the observed base.
+    precision : PrecisionReport or None
+        What a reduced precision cost, on a sample; None in float32.
     """
 
     codes: Codes
@@ -46,6 +49,7 @@ class ISMResult:
     tasks: tuple[str, ...]
     y_ref: NDArray[np.float32]
     effect: NDArray[np.float32]
+    precision: PrecisionReport | None = None
 
     @property
     def y_alt(self) -> NDArray[np.float32]:
@@ -128,6 +132,8 @@ def saturation_mutagenesis(
         As for `fastseq.predict`.
     OptionError
         The span leaves the sequence, or a profile model has no ``reduce``.
+    PrecisionError
+        A reduced precision drowns the effects of the first block.
 
     Notes
     -----
@@ -155,15 +161,17 @@ def saturation_mutagenesis(
     tasks = plans[0].target_spec.tasks
     y_ref = np.empty((len(codes), len(tasks)), np.float32)
     effect = np.zeros((len(codes), len(tasks), 4, last - first), np.float32)
+    report = None
     moved = left + first - _offset(plans[0], codes, length)
     for block in blocks(len(codes), BLOCK, progress=progress, label="mutate"):
         edits = Edits.substitutions(rows[block], moved, moved + last - first)
-        seen = viewed.effects(
-            plans, rows[block], edits, views, left=left, length=length, scale=scale
-        )
+        window = {"left": left, "length": length, "scale": scale}
+        if block.start == 0:
+            report = check_precision(plans, rows[block], edits, views, **window)
+        seen = viewed.effects(plans, rows[block], edits, views, **window)
         y_ref[block] = to_number(seen.y_ref)
         effect[block][edits.row, :, edits.inserted, edits.start - moved] = to_number(seen.deltas)
-    return ISMResult(codes, first, last, tasks, y_ref, effect)
+    return ISMResult(codes, first, last, tasks, y_ref, effect, report)
 
 
 def _span(plan: Plan, codes: Codes, start: int | None, end: int | None) -> tuple[int, int]:
