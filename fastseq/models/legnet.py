@@ -57,13 +57,13 @@ class BilinearSqueezeExcite(nn.Module):
 
 
 def inverted(
-    channels: int, inner: int, kernel: int, group: int, gate: type[nn.Module]
+    channels: int, inner: int, kernel: int, group: int, gate: type[nn.Module], squeezed: int
 ) -> nn.Sequential:
     """Return widen, grouped convolution of ``group`` channels each, gate, narrow."""
     return nn.Sequential(
         conv_norm_act(channels, inner, 1),
         conv_norm_act(inner, inner, kernel, groups=inner // group),
-        gate(inner, channels // 4),
+        gate(inner, squeezed),
         conv_norm_act(inner, channels, 1),
     )
 
@@ -73,19 +73,22 @@ def effnet_body(
     widths: tuple[int, ...] = WIDTHS,
     *,
     kernel: int = 7,
-    resize_kernel: int = 7,
     group: int = 2,
+    squeeze: int = 4,
     widen_by_output: bool = True,
     gate: type[nn.Module] = SqueezeExcite,
     pool: bool = False,
 ) -> nn.Sequential:
-    """Return LegNet's chain of blocks, from ``inputs`` channels to the last of ``widths``."""
+    """Return LegNet's chain of blocks, from ``inputs`` channels to the last of ``widths``.
+
+    The gate squeezes to a block's input channels over ``squeeze``.
+    """
     layers: list[nn.Module] = []
     for outputs in widths:
         inner = 4 * (outputs if widen_by_output else inputs)
         layers += [
-            ConcatResidual(inverted(inputs, inner, kernel, group, gate)),
-            conv_norm_act(2 * inputs, outputs, resize_kernel),
+            ConcatResidual(inverted(inputs, inner, kernel, group, gate, inputs // squeeze)),
+            conv_norm_act(2 * inputs, outputs, kernel),
         ]
         if pool:
             layers.append(MaxPool1d(2))
@@ -145,7 +148,6 @@ class LegNet(nn.Module):
             stem,
             tuple(widths),
             kernel=kernel,
-            resize_kernel=kernel,
             group=group,
             widen_by_output=widen_by_output,
             gate=BilinearSqueezeExcite if bilinear else SqueezeExcite,
@@ -203,8 +205,8 @@ class LegNetMPRA(nn.Module):
             stem,
             tuple(widths),
             kernel=inner_kernel,
-            resize_kernel=kernel,
             group=1,
+            squeeze=1,
             widen_by_output=False,
             pool=True,
         )

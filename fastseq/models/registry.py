@@ -10,9 +10,17 @@ import torch
 from torch import nn
 
 from fastseq.errors import OptionError
+from fastseq.models.bugf import BUGF
+from fastseq.models.contenders import Camformers, Mt, Wztr
+from fastseq.models.dream import BHI, Dream, dream_attn, dream_cnn, dream_rnn
+from fastseq.models.genome import Basenji, BPNet, DeePromoter, DeepSTARR
+from fastseq.models.legnet import LegNet, LegNetMPRA, legnet_optimized, legnet_prixfixe
+from fastseq.models.motif_cnn import MotifCNN
 from fastseq.models.tum import TumClassifier, TumCNN, TumResNet
+from fastseq.models.unlock_dna import UnlockDNA
 
 CHALLENGE = "Random Promoter DREAM Challenge (Rafi et al. 2024)"
+PENZAR = "LegNet (Penzar et al. 2023)"
 TUM = "TUM report on the DREAM Challenge (Vynnyk et al. 2022)"
 
 
@@ -56,11 +64,32 @@ class Catalogue(tuple[Entry, ...]):
 
 
 REPORT = "described in a report; this code MIT"
+PAPER = "described in a paper; this code MIT"
+MIT = "MIT where published; this code MIT"
 
-TABLE = Catalogue((
-    Entry("tum_resnet", TumResNet, "residual CNN of 7 convolutions", TUM, REPORT),
-    Entry("tum_cnn", TumCNN, "baseline CNN of 2 convolutions", TUM, REPORT),
-    Entry("tum_classifier", TumClassifier, "CNN over 19 expression bins", TUM, REPORT),
+TABLE = Catalogue(Entry(*row) for row in (
+    ("tum_resnet", TumResNet, "residual CNN of 7 convolutions", TUM, REPORT),
+    ("tum_cnn", TumCNN, "baseline CNN of 2 convolutions", TUM, REPORT),
+    ("tum_classifier", TumClassifier, "CNN over 19 expression bins", TUM, REPORT),
+    ("legnet", LegNet, "winner: EfficientNet-like CNN, 18 bins", PENZAR, MIT),
+    ("legnet_optimized", legnet_optimized, "LegNet, depthwise", PENZAR, MIT),
+    ("legnet_prixfixe", legnet_prixfixe, "LegNet as in Prix Fixe", CHALLENGE, MIT),
+    ("legnet_mpra", LegNetMPRA, "LegNet for human MPRA", "Agarwal et al. 2025", MIT),
+    ("dream", Dream, "any first, core and final block", CHALLENGE, MIT),
+    ("dream_cnn", dream_cnn, "BHI's first block, LegNet's core", CHALLENGE, MIT),
+    ("dream_rnn", dream_rnn, "BHI's first block and core", CHALLENGE, MIT),
+    ("dream_attn", dream_attn, "LegNet's first block, Unlock_DNA's core", CHALLENGE, MIT),
+    ("bhi", BHI, "2nd: CNN, BiLSTM, CNN", CHALLENGE, MIT),
+    ("unlock_dna", UnlockDNA, "3rd: Macaron transformer, expression tokens", CHALLENGE, MIT),
+    ("camformers", Camformers, "4th: wide residual CNN", CHALLENGE, MIT),
+    ("wztr", Wztr, "5th: CNN of four dilations at once", CHALLENGE, MIT),
+    ("bugf", BUGF, "9th: one transformer layer sixteen times", CHALLENGE, MIT),
+    ("mt", Mt, "10th: GRU and CNN over both strands", CHALLENGE, MIT),
+    ("motif_cnn", MotifCNN, "CNN with an exponential first layer", "Koo & Ploenzke 2021", MIT),
+    ("deepstarr", DeepSTARR, "enhancer CNN", "de Almeida et al. 2022", MIT),
+    ("deepromoter", DeePromoter, "parallel CNN, BiLSTM", "Oubounyt et al. 2019", MIT),
+    ("bpnet", BPNet, "dilated CNN, profile and counts", "Avsec et al. 2021", MIT),
+    ("basenji", Basenji, "pooled and dilated CNN", "Kelley et al. 2018", PAPER),
 ))  # fmt: skip
 
 BY_NAME = {entry.name: entry for entry in TABLE}

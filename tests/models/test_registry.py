@@ -8,7 +8,20 @@ from fastseq.models import checkpoints, registry
 from fastseq.models.registry import build
 
 # small sizes, so that every family runs in a blink
-TINY: dict[str, dict] = {}
+TINY: dict[str, dict] = {
+    "legnet": {"stem": 16, "widths": (16, 8)},
+    "legnet_mpra": {"stem": 16, "widths": (16, 8), "features": 16},
+    "unlock_dna": {"channels": 32, "layers": 1, "heads": 2, "head_width": 8},
+    "camformers": {"channels": 16, "features": 8},
+    "wztr": {"stem": 16, "channels": 16, "blocks": 2, "repeats": 1},
+    "bugf": {"channels": 32, "heads": 2, "inner": 16, "passes": 2},
+    "mt": {"hidden": 8},
+    "bpnet": {"length": 200, "channels": 8},
+    "basenji": {"length": 128, "channels": 8},
+    **{f"legnet_{kind}": {"length": 40} for kind in ("optimized", "prixfixe")},
+    **{f"dream{kind}": {"length": 40} for kind in ("", "_cnn", "_rnn", "_attn")},
+    "bhi": {"length": 40},
+}
 
 NETWORKS = [entry.name for entry in registry.list() if entry.parameters]
 
