@@ -1,6 +1,6 @@
 """Compile what the kernels would launch, for GPUs that are not here, and read its resources.
 
-    python -m benchmarks.kernels.aot            # every case, every target; writes the table
+    python -m benchmarks.kernels.aot            # every layer, every target; rows of this triton
 
 An op's host function runs on tensors without storage; its launch is caught with everything that
 Triton would specialise on, and compiled for sm_80, sm_90 and gfx942. Registers and spills come
@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -29,7 +29,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
-from benchmarks.kernels.shapes import AOT_CASES, OPS
+from benchmarks.kernels.shapes import LAYERS, OPS, Layer
 from benchmarks.run import RESULTS, stamp
 
 TOOLS = Path(triton.__file__).parent / "backends/nvidia/bin"
@@ -38,6 +38,7 @@ TARGETS = {
     "sm_90": GPUTarget("cuda", 90, 32),
     "gfx942": GPUTarget("hip", "gfx942", 64),
 }
+LAUNCH = ("BM", "BN", "BK", "BL", "BC", "num_warps", "num_stages")
 POINTERS = {
     torch.float32: "*fp32",
     torch.float16: "*fp16",
@@ -86,13 +87,15 @@ class Launch:
         return ASTSource(self.kernel, signature, constants, attributes), options
 
 
-def catch(call: Callable[[], object], arch: str) -> list[Launch]:
-    """Return what ``call`` would launch on ``arch``; it makes its own tensors, on "cuda"."""
+def catch(layer: Layer, arch: str) -> list[Launch]:
+    """Return what 1,024 sequences of a layer would launch on ``arch``."""
     caught = []
 
     def run(kernel, *args, grid, warmup, **options):
-        bound = dict(zip(kernel.arg_names, args)) | options
-        caught.append(Launch(kernel, bound))
+        caught.append(Launch(kernel, dict(zip(kernel.arg_names, args)) | options))
+
+    def make(*shape: int, dtype: torch.dtype) -> torch.Tensor:
+        return torch.empty(shape, dtype=dtype, device="cuda")
 
     with ExitStack() as stack:
         stack.enter_context(FakeTensorMode())
@@ -100,7 +103,7 @@ def catch(call: Callable[[], object], arch: str) -> list[Launch]:
         stack.enter_context(mock.patch("fastseq_kernels.support._place", return_value=()))
         for op in OPS:
             stack.enter_context(mock.patch.object(op, "architecture", return_value=arch))
-        call()
+        layer.run(*layer.arguments(1024, make))
     return caught
 
 
@@ -159,43 +162,42 @@ def faults(found: Resources, arch: str, *, matrix: bool) -> list[str]:
     return wrong
 
 
-def compile_case(name: str, arch: str) -> list[dict]:
-    """Return a row for every kernel that a case launches on ``arch``."""
-    case = AOT_CASES[name]
+def compile_layer(layer: Layer, arch: str) -> list[dict]:
+    """Return a row for every kernel that a layer launches on ``arch``."""
     rows = []
-    for found in catch(case.call, arch):
+    for found in catch(layer, arch):
         took = resources(found, arch)
-        wrong = faults(took, arch, matrix=case.matrix)
         rows.append({
-            "case": name, "kernel": found.kernel.__name__, "target": arch, **asdict(took),
-            **{k: v for k, v in found.arguments.items() if k in LAUNCH}, "faults": wrong,
+            "layer": str(layer), "target": arch, "triton": triton.__version__,
+            "kernel": found.kernel.__name__, **asdict(took),
+            **{k: v for k, v in found.arguments.items() if k in LAUNCH},
+            "faults": faults(took, arch, matrix=layer.matrix),
         })  # fmt: skip
     return rows
 
 
-LAUNCH = ("BM", "BN", "BK", "BL", "BC", "num_warps", "num_stages")
-
-
 def rows(workers: int = 2) -> Iterator[dict]:
-    """Yield the rows of every case on every target."""
-    pairs = [(name, arch) for name in AOT_CASES for arch in TARGETS]
+    """Yield the rows of every layer on every target."""
+    pairs = [(layer, arch) for layer in LAYERS for arch in TARGETS]
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for found in pool.map(compile_case, *zip(*pairs)):
+        for found in pool.map(compile_layer, *zip(*pairs)):
             yield from found
 
 
 def main() -> int:
     argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
-    table = []
+    path = RESULTS / "kernels.aot.json"
+    table = json.loads(path.read_text())["rows"] if path.exists() else []
+    table = [row for row in table if row["triton"] != triton.__version__]
     for row in rows():
         table.append(row)
         wrong = "; ".join(row["faults"])
-        print(f"{row['case']:44} {row['target']:7} {row['registers']:4} registers "
+        print(f"{row['layer']:64} {row['target']:7} {row['registers']:4} registers "
               f"{row['shared']:7} bytes {row['matrix']:4} matrix {row['instructions']:6} "
               f"instructions  {wrong}", flush=True)  # fmt: skip
-    path = RESULTS / "kernels.aot.json"
-    path.write_text(json.dumps({**stamp("python -m benchmarks.kernels.aot"), "rows": table},
-                               indent=1) + "\n")  # fmt: skip
+    text = json.dumps({**stamp("python -m benchmarks.kernels.aot"), "rows": []}, indent=1)
+    lines = ",\n".join("  " + json.dumps(row) for row in table)
+    path.write_text(text.replace('"rows": []', f'"rows": [\n{lines}\n ]') + "\n")
     return any(row["faults"] for row in table)
 
 

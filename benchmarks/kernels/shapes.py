@@ -1,69 +1,194 @@
-"""Calls that stand for the zoo: what the kernels are compiled for, and what they are timed on."""
+"""Layers of the zoo: what the kernels are compiled for, checked on and timed on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, fields
 
 import torch
-from fastseq_kernels import conv
+from fastseq_kernels import conv, depthwise, first_conv, reference, squeeze_excite
+from torch import Tensor
+from torch.nn import functional as F
 
-OPS = (conv,)
-HALF, FULL = torch.bfloat16, torch.float32
-
-
-@dataclass
-class AotCase:
-    """One call to compile; ``matrix``: it must use matrix instructions."""
-
-    call: Callable[[], object]
-    matrix: bool = True
-
-
-def empty(*shape: int, dtype: torch.dtype = FULL) -> torch.Tensor:
-    return torch.empty(shape, dtype=dtype, device="cuda")
-
-
-def dense(length: int, c_in: int, c_out: int, kernel: int, dtype=HALF, *, residual=False,
-          gate=False, pool=1, groups=1, **options) -> None:  # fmt: skip
-    """Call conv1d, same-padded, on 1,024 sequences."""
-    span = options.get("dilation", 1) * (kernel - 1)
-    conv.conv1d(
-        empty(1024, length, c_in, dtype=dtype),
-        empty(kernel, c_in // groups, c_out, dtype=dtype),
-        empty(c_out),
-        empty(c_out) if options.get("activation") == "prelu" else None,
-        empty(1024, length, c_out, dtype=dtype) if residual else None,
-        empty(1024, c_in) if gate else None,
-        pad_left=span // 2, pad_right=span - span // 2, groups=groups, pool=pool, **options,
-    )  # fmt: skip
-
-
-AOT_CASES: dict[str, AotCase] = {
-    "conv1d 64-64 k5 prelu": AotCase(partial(dense, 110, 64, 64, 5, activation="prelu")),
-    "conv1d 64-64 k5 prelu residual pool2": AotCase(
-        partial(dense, 110, 64, 64, 5, activation="prelu", residual=True, pool=2)
-    ),
-    "conv1d 64-64 k5 float16": AotCase(
-        partial(dense, 110, 64, 64, 5, torch.float16, activation="relu")
-    ),
-    "conv1d 64-64 k5 float32": AotCase(partial(dense, 110, 64, 64, 5, FULL, activation="prelu")),
-    "conv1d 64-64 k5 tf32": AotCase(
-        partial(dense, 110, 64, 64, 5, FULL, activation="prelu", precision="tf32")
-    ),
-    "conv1d 64-64 k3 dilation 8 relu residual": AotCase(
-        partial(dense, 2114, 64, 64, 3, dilation=8, activation="relu", residual=True)
-    ),
-    "conv1d 256-256 k7 silu": AotCase(partial(dense, 150, 256, 256, 7, activation="silu")),
-    "conv1d 256-60 k3 relu pool2": AotCase(
-        partial(dense, 124, 256, 60, 3, activation="relu", pool=2)
-    ),
-    "conv1d 60-60 k5 relu pool2": AotCase(partial(dense, 62, 60, 60, 5, activation="relu", pool=2)),
-    "conv1d 80-96 k7 gelu pool3": AotCase(
-        partial(dense, 115, 80, 96, 7, activation="gelu", pool=3)
-    ),
-    "conv1d 512-128 k1 gated": AotCase(partial(dense, 150, 512, 128, 1, gate=True)),
-    "conv1d 128-128 k3 groups 4": AotCase(
-        partial(dense, 150, 128, 128, 3, groups=4, activation="silu")
-    ),
-    "conv1d 512-128 k1 gated float32": AotCase(partial(dense, 150, 512, 128, 1, FULL, gate=True)),
+OPS = (conv, depthwise, first_conv, squeeze_excite)
+KERNELS: dict[str, Callable[..., Tensor]] = {
+    "conv1d": conv.conv1d,
+    "first_conv1d": first_conv.first_conv1d,
+    "depthwise_conv1d": depthwise.depthwise_conv1d,
+    "squeeze": squeeze_excite.squeeze,
+    "excite": squeeze_excite.excite,
 }
+TWINS = {**{op: getattr(reference, op, None) for op in KERNELS},
+         "depthwise_conv1d": reference.conv1d}  # fmt: skip
+EAGER = {
+    "none": lambda v, slope: v,
+    "relu": lambda v, slope: v.relu(),
+    "prelu": lambda v, slope: F.prelu(v, slope.to(v.dtype)),
+    "silu": lambda v, slope: F.silu(v),
+    "gelu": lambda v, slope: F.gelu(v),
+    "exp": lambda v, slope: v.exp(),
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One call of one op, same-padded; prints as what differs from the defaults."""
+
+    op: str
+    length: int
+    c_in: int
+    c_out: int
+    kernel: int = 1
+    dtype: str = "bfloat16"
+    precision: str = "float32"
+    dilation: int = 1
+    groups: int = 1
+    activation: str = "none"
+    residual: bool = False
+    gate: bool = False
+    flanks: bool = False
+    unknown: float = 0.0
+    pool: int = 1
+
+    def __str__(self) -> str:
+        extra = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)[5:]
+                 if getattr(self, f.name) != f.default]  # fmt: skip
+        shape = f"{self.length} bp {self.c_in}-{self.c_out} k{self.kernel}"
+        return " ".join([self.op, shape, *extra])
+
+    @property
+    def matrix(self) -> bool:
+        """Whether the op must use matrix instructions."""
+        return self.op in ("conv1d", "first_conv1d")
+
+    def arguments(self, n: int, make: Callable[..., Tensor]) -> tuple[list, dict]:
+        """Return tensors and options of a call; ``make(*shape, dtype=)`` makes each tensor."""
+        half = getattr(torch, self.dtype)
+        full, span = torch.float32, self.dilation * (self.kernel - 1)
+        slope = make(self.c_out, dtype=full) if self.activation == "prelu" else None
+        if self.op == "first_conv1d":
+            codes = make(n, self.length, dtype=torch.uint8)
+            base = (self.length, self.c_out) if self.flanks else (self.c_out,)
+            weight = make(self.kernel, 4, self.c_out, dtype=half)
+            return [codes, weight, make(*base, dtype=full), slope], {
+                "positions": self.length, "first": -(span // 2), "unknown": self.unknown,
+                "activation": self.activation, "pool": self.pool, "precision": self.precision,
+            }  # fmt: skip
+        x = make(n, self.length, self.c_in, dtype=half)
+        if self.op == "squeeze":
+            return [x], {}
+        y = make(n, self.length, self.c_out, dtype=half) if self.residual else None
+        gate = make(n, self.c_in, dtype=full) if self.gate else None
+        if self.op == "excite":
+            return [x, gate, y], {"activation": self.activation}
+        options = {
+            "pad_left": span // 2, "pad_right": span - span // 2, "dilation": self.dilation,
+            "groups": self.groups, "activation": self.activation, "pool": self.pool,
+        }  # fmt: skip
+        weight = make(self.kernel, self.c_in // self.groups, self.c_out, dtype=half)
+        tensors = [x, weight, make(self.c_out, dtype=full), slope, y]
+        if self.op == "conv1d":
+            return [*tensors, gate], options | {"precision": self.precision}
+        return tensors, options
+
+    def run(self, tensors: list, options: dict, **more) -> Tensor:
+        """Call the kernel."""
+        return KERNELS[self.op](*tensors, **options, **more)
+
+    def truth(self, tensors: list, options: dict) -> Tensor:
+        """Return the reference's answer in float64."""
+        wide = [x.double() if x is not None and x.is_floating_point() else x for x in tensors]
+        return TWINS[self.op](*wide, **options)
+
+    def operations(self, n: int) -> float:
+        """Return the multiplications and additions that the answer needs."""
+        if self.op in ("squeeze", "excite"):
+            return n * self.length * self.c_in
+        wide = 4 if self.op == "first_conv1d" else self.c_in // self.groups
+        return 2.0 * n * self.length * self.c_out * wide * self.kernel
+
+    def traffic(self, n: int) -> float:
+        """Return the bytes of activations read and written once."""
+        size = getattr(torch, self.dtype).itemsize
+        read = self.length * (1 if self.op == "first_conv1d" else self.c_in * size)
+        written = 4 * self.c_out if self.op == "squeeze" else (
+            self.length // self.pool * self.c_out * size
+        )  # fmt: skip
+        return n * (read + written + self.residual * self.length * self.c_out * size)
+
+    def eager(self, tensors: list, options: dict, *, flat: bool) -> Callable[[], Tensor] | None:
+        """Return the same layer in PyTorch on NCL, or ``flat``: as conv2d on channels-last.
+
+        None where PyTorch has no such layer of its own.
+        """
+        if self.op not in ("conv1d", "depthwise_conv1d") or self.gate:
+            return None
+        x, weight, bias, slope, residual = tensors[:5]
+        dense = weight.permute(2, 1, 0).contiguous()
+        bias, padding = bias.to(x.dtype), options["pad_left"]
+
+        def laid(v: Tensor) -> Tensor:
+            ncl = v.transpose(1, 2)
+            return ncl.unsqueeze(2) if flat else ncl.contiguous()
+
+        x, skip = laid(x), None if residual is None else laid(residual)
+        if flat:
+            dense = dense.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+        def call() -> Tensor:
+            if flat:
+                y = F.conv2d(x, dense, bias, 1, (0, padding), (1, self.dilation), self.groups)
+            else:
+                y = F.conv1d(x, dense, bias, 1, padding, self.dilation, self.groups)
+            y = EAGER[self.activation](y, slope)
+            y = y if skip is None else y + skip
+            if self.pool == 1:
+                return y
+            return F.max_pool2d(y, (1, self.pool)) if flat else F.max_pool1d(y, self.pool)
+
+        return call
+
+
+def _c(length: int, c_in: int, c_out: int, kernel: int, **more) -> Layer:
+    return Layer("conv1d", length, c_in, c_out, kernel, **more)
+
+
+def _f(length: int, c_out: int, kernel: int, **more) -> Layer:
+    return Layer("first_conv1d", length, 4, c_out, kernel, **more)
+
+
+def _d(length: int, channels: int, kernel: int, groups: int, **more) -> Layer:
+    return Layer("depthwise_conv1d", length, channels, channels, kernel, groups=groups, **more)
+
+
+LAYERS = [
+    # residual network on 110 bp
+    _f(110, 64, 21, activation="prelu"),
+    _c(110, 64, 64, 5, activation="prelu"),
+    _c(110, 64, 64, 5, activation="prelu", residual=True, pool=2),
+    # DeepSTARR on 249 bp
+    _f(249, 256, 7, activation="relu", pool=2),
+    _c(124, 256, 60, 3, activation="relu", pool=2),
+    _c(62, 60, 60, 5, activation="relu", pool=2),
+    # BPNet trunk on 2,114 bp
+    _c(2114, 64, 64, 3, dilation=8, activation="relu", residual=True),
+    # LegNet on 150 bp
+    _f(150, 256, 7, activation="silu"),
+    _c(150, 256, 256, 7, activation="silu"),
+    _d(150, 512, 7, 512, activation="silu"),
+    _d(150, 512, 7, 256, activation="silu", pool=2),
+    Layer("squeeze", 150, 512, 512),
+    Layer("excite", 150, 512, 512, activation="silu", residual=True, gate=True),
+    _c(150, 512, 128, 1, gate=True),
+    _c(150, 128, 128, 3, groups=4, activation="silu"),
+    # other types and odd shapes
+    _c(110, 64, 64, 5, dtype="float16", activation="prelu"),
+    _c(110, 64, 64, 5, dtype="float32", activation="prelu"),
+    _c(110, 64, 64, 5, dtype="float32", precision="tf32", activation="prelu"),
+    _c(115, 80, 96, 7, activation="gelu", pool=3),
+    _c(150, 512, 128, 1, dtype="float32", gate=True),
+    _f(80, 64, 21, flanks=True, unknown=0.25, activation="exp", pool=2),
+    _f(110, 64, 21, dtype="float32", activation="prelu"),
+    _f(150, 256, 7, dtype="float32", activation="silu"),
+    _d(150, 100, 5, 25, dtype="float32"),
+    Layer("squeeze", 75, 100, 100, dtype="float32"),
+    Layer("excite", 75, 100, 100, dtype="float32", residual=True, gate=True),
+]

@@ -20,6 +20,13 @@ def register(schema: str, *, cpu: Callable, cuda: Callable, fake: Callable) -> C
     LIBRARY.impl(name, cpu, "CPU")
     LIBRARY.impl(name, cuda, "CUDA")
     torch.library.register_fake(f"fastseq::{name}", fake, lib=LIBRARY)
+
+    def backward(context, gradient):
+        raise RuntimeError(
+            f"fastseq::{name} runs forward only; take gradients of the module itself"
+        )
+
+    torch.library.register_autograd(f"fastseq::{name}", backward, lib=LIBRARY)
     return getattr(torch.ops.fastseq, name).default
 
 

@@ -12,8 +12,6 @@ from fastseq_kernels.reference import ACTIVATIONS, length_out
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 LARGEST_POOL = 16
-# the first squeeze keeps 16 sequences of all channels in registers
-LARGEST_SQUEEZE = 1024
 SMALL_GROUP = 16
 
 Shapes = Mapping[str, Sequence[int]]
@@ -145,15 +143,7 @@ def _codes(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     return found
 
 
-def _squeeze(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
-    found = _common(dtypes, options)
-    channels = shapes["x"][2]
-    if channels > LARGEST_SQUEEZE:
-        found.append(f"{channels} channels; one program holds up to {LARGEST_SQUEEZE}")
-    return found
-
-
-def _excite(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+def _pointwise(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     return _common(dtypes, options)
 
 
@@ -165,6 +155,6 @@ CHECKS: dict[str, Callable[[Shapes, DTypes, Mapping], list[str]]] = {
     "conv1d": _dense,
     "first_conv1d": _codes,
     "depthwise_conv1d": _small_groups,
-    "squeeze": _squeeze,
-    "excite": _excite,
+    "squeeze": _pointwise,
+    "excite": _pointwise,
 }

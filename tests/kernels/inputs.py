@@ -1,4 +1,4 @@
-"""Inputs for the kernel tests, seeded by the case itself, and the one way to compare."""
+"""Inputs for the kernel tests, a function of their shape, and the one way to compare."""
 
 from dataclasses import dataclass, fields
 from zlib import crc32
@@ -8,6 +8,17 @@ from fastseq_kernels import reference
 
 DTYPES = ["float32", "float16", "bfloat16"]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def normal(*shape: int, dtype: str = "float32", seed: int = 0) -> torch.Tensor:
+    noise = torch.Generator().manual_seed(crc32(str((shape, seed)).encode()))
+    return torch.randn(shape, generator=noise).to(getattr(torch, dtype)).to(DEVICE)
+
+
+def random_codes(*shape: int) -> torch.Tensor:
+    """Return uint8 codes, one in five unknown."""
+    noise = torch.Generator().manual_seed(crc32(str(shape).encode()))
+    return torch.randint(0, 5, shape, generator=noise, dtype=torch.uint8).to(DEVICE)
 
 
 @dataclass(frozen=True)
@@ -36,14 +47,6 @@ class Case:
 
     def tensors(self, dtype: str):
         """Return x, weight, bias, slope, residual, gate and the op's options."""
-        noise = torch.Generator().manual_seed(crc32(str(self).encode()))
-
-        def normal(*shape: int) -> torch.Tensor:
-            return torch.randn(shape, generator=noise).to(DEVICE)
-
-        def typed(x: torch.Tensor) -> torch.Tensor:
-            return x.to(getattr(torch, dtype))
-
         span = self.dilation * (self.kernel - 1)
         left, right = self.padding or (span // 2, span - span // 2)
         options = {
@@ -56,11 +59,11 @@ class Case:
         )
         fan = self.c_in // self.groups * self.kernel
         return (
-            typed(normal(self.n, self.length, self.c_in)),
-            typed(normal(self.kernel, self.c_in // self.groups, self.c_out) / fan**0.5),
+            normal(self.n, self.length, self.c_in, dtype=dtype),
+            normal(self.kernel, self.c_in // self.groups, self.c_out, dtype=dtype) / fan**0.5,
             normal(self.c_out),
-            normal(self.c_out).abs() if self.activation == "prelu" else None,
-            typed(normal(self.n, positions, self.c_out)) if self.residual else None,
+            normal(self.c_out, seed=1).abs() if self.activation == "prelu" else None,
+            normal(self.n, positions, self.c_out, dtype=dtype, seed=2) if self.residual else None,
             normal(self.n, self.c_in).sigmoid() if self.gate else None,
             options,
         )

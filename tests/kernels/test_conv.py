@@ -6,7 +6,7 @@ import pytest
 import torch
 from fastseq_kernels import conv, reference
 
-from tests.kernels.inputs import DTYPES, Case, check, floats, poisoned
+from tests.kernels.inputs import DEVICE, DTYPES, Case, check, floats, normal, poisoned
 
 pytestmark = pytest.mark.kernel
 
@@ -59,7 +59,7 @@ def test_strided_input_and_output(dtype):
     case = Case(3, 21, 16, 16, 3, residual="after")
     x, weight, bias, _, residual, _, options = case.tensors(dtype)
     truth = reference.conv1d(*floats(x, weight, bias, None, residual), **options)
-    wide = torch.randn(3, 21, 48).to(x)
+    wide = normal(3, 21, 48).to(x)
     wide[:, :, 8:24] = x
     wide[:, :, 32:] = residual
     out = torch.full((3, 25, 40), float("nan")).to(x)
@@ -79,10 +79,10 @@ def test_channels_that_are_not_contiguous_are_copied():
 def test_addresses_past_32_bits():
     """The second sequence lies 2^31 elements further on; only touched pages are backed."""
     far = 2**31 + 24
-    store = torch.empty(far + 16 * 16, dtype=torch.float16)
+    store = torch.empty(far + 16 * 16, dtype=torch.float16, device=DEVICE)
     x = store.as_strided((2, 16, 16), (far, 16, 1))
-    x.copy_(torch.randn(2, 16, 16))
-    weight = torch.randn(3, 16, 16).half() / 7
+    x.copy_(normal(2, 16, 16))
+    weight = normal(3, 16, 16, dtype="float16") / 7
     truth = reference.conv1d(*floats(x, weight), pad_left=1, pad_right=1)
     check(conv.conv1d(x, weight, pad_left=1, pad_right=1), truth, "float16")
 

@@ -1,0 +1,228 @@
+"""The first layer, straight from codes.
+
+    y[n, l] = pool(act(base[l] + sum_t weight[t, codes[n, first + l * stride + t * dilation]]))
+
+A one-hot row picks one row of the weight a tap, so the layer is a sum of table rows. Matrix units
+add faster than gathers do: a program loads codes, compares them with 0 1 2 3 in registers and
+multiplies; no one-hot ever exists in memory, and a sequence costs its length in bytes. Whatever is
+the same for every sequence (flanks, strand and flag channels, the padding they reach into) is
+folded into ``base`` by `fold`. Sums are float32.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.nn import functional as F
+
+from fastseq_kernels import reference
+from fastseq_kernels.epilogue import INTERPRETED, dot, finish, pooled, rounded
+from fastseq_kernels.launch import architecture, choose, multiply, power_of_two
+from fastseq_kernels.library import channels_last, per_channel, register, vector
+from fastseq_kernels.support import refuse
+
+SCHEMA = (
+    "first_conv1d(Tensor codes, Tensor weight, Tensor? base=None, Tensor? slope=None, *, "
+    "int positions, int first=0, int stride=1, int dilation=1, float unknown=0.0, "
+    "str activation='none', int pool=1, str precision='float32') -> Tensor"
+)
+
+
+@triton.jit(do_not_specialize=["n", "first", "steps"])
+def first_conv1d_kernel(
+    p_codes, p_weight, p_base, p_slope, p_y,
+    n, length, kept, first,  # sequences; bases; positions of y, after the pool; where tap 0 looks
+    steps,  # of BK along the summed axis
+    x_n, base_l, y_n, y_l,  # strides in elements; bases and channels are contiguous
+    C_OUT: tl.constexpr, KERNEL: tl.constexpr, STRIDE: tl.constexpr, DILATION: tl.constexpr,
+    UNKNOWN: tl.constexpr, POOL: tl.constexpr, SLOTS: tl.constexpr, ACTIVATION: tl.constexpr,
+    PRECISION: tl.constexpr, INTERPRETED: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+):  # fmt: skip
+    COLUMN_BLOCKS: tl.constexpr = (C_OUT + BN - 1) // BN
+    TAPS: tl.constexpr = BK // 4
+    program = tl.program_id(0)
+    o_c = (program % COLUMN_BLOCKS) * BN + tl.arange(0, BN)
+    m_c = o_c < C_OUT
+
+    # rows as in conv1d: (sequence, pool window, slot in it)
+    rows = kept * SLOTS
+    row = (program // COLUMN_BLOCKS).to(tl.int64) * BM
+    first_n = row // rows
+    o_row = (row - first_n * rows).to(tl.int32) + tl.arange(0, BM)
+    o_n = first_n + o_row // rows
+    o_slot = o_row % SLOTS
+    o_l = (o_row % rows) // SLOTS * POOL + o_slot
+    m_row = (o_n < n) & (o_slot < POOL)
+    o_start = first + o_l * STRIDE
+
+    b_acc = tl.zeros((BM, BN), dtype=tl.float32)
+    for step in range((KERNEL * 4 + BK - 1) // BK if INTERPRETED else steps):
+        o_tap = step * TAPS + tl.arange(0, TAPS)
+        o_at = o_start[:, None] + (o_tap * DILATION)[None, :]
+        m_x = m_row[:, None] & (o_at >= 0) & (o_at < length)
+        if KERNEL % TAPS != 0:
+            m_x = m_x & (o_tap < KERNEL)[None, :]
+        # 5 stands outside the sequence and matches no base
+        b_code = tl.load(p_codes + o_n[:, None] * x_n + o_at, mask=m_x, other=5).to(tl.int32)
+        b_hot = (b_code[:, :, None] == tl.arange(0, 4)[None, None, :]).to(tl.float32)
+        if UNKNOWN != 0.0:
+            b_hot = tl.where((b_code == 4)[:, :, None], UNKNOWN, b_hot)
+        b_x = tl.reshape(rounded(b_hot, p_weight.dtype.element_ty, INTERPRETED), (BM, BK))
+        o_k = step * BK + tl.arange(0, BK)
+        m_w = m_c[None, :] & (o_k < KERNEL * 4)[:, None]
+        b_w = tl.load(p_weight + o_k[:, None] * C_OUT + o_c[None, :], mask=m_w, other=0.0)
+        if PRECISION == "tf32x3" and p_weight.dtype.element_ty == tl.float32:
+            # 0, 1 and a quarter are exact in tf32, so two passes over the weight's halves suffice
+            b_high = (b_w.to(tl.uint32, bitcast=True) & 0xFFFFE000).to(tl.float32, bitcast=True)
+            b_acc = dot(b_x, b_w - b_high, b_acc, "tf32", INTERPRETED)
+            b_acc = dot(b_x, b_high, b_acc, "tf32", INTERPRETED)
+        else:
+            b_acc = dot(b_x, b_w, b_acc, PRECISION, INTERPRETED)
+
+    if p_base is not None:
+        o_base = o_l.to(tl.int64)[:, None] * base_l + o_c[None, :]
+        b_acc += tl.load(p_base + o_base, mask=m_row[:, None] & m_c[None, :], other=0.0)
+    b_y = finish(b_acc, p_slope, None, 0, o_c, m_c, m_c, ACTIVATION, False)
+    if SLOTS > 1:
+        b_y = pooled(b_y, m_row, SLOTS)
+        o_row = (row - first_n * rows).to(tl.int32) // SLOTS + tl.arange(0, BM // SLOTS)
+        o_n = first_n + o_row // kept
+        o_l = o_row % kept
+        m_row = o_n < n
+    p_out = p_y + (o_n * y_n + o_l.to(tl.int64) * y_l)[:, None] + o_c[None, :]
+    b_y = rounded(b_y, p_y.dtype.element_ty, INTERPRETED)
+    tl.store(p_out, b_y, mask=m_row[:, None] & m_c[None, :])
+
+
+def first_conv1d(
+    codes: Tensor,
+    weight: Tensor,
+    base: Tensor | None = None,
+    slope: Tensor | None = None,
+    *,
+    positions: int,
+    first: int = 0,
+    stride: int = 1,
+    dilation: int = 1,
+    unknown: float = 0.0,
+    activation: str = "none",
+    pool: int = 1,
+    precision: str = "float32",
+    out: Tensor | None = None,
+    config: dict | None = None,
+) -> Tensor:
+    """Return what `reference.first_conv1d` returns, computed by one kernel.
+
+    Parameters
+    ----------
+    codes : uint8, (n, length)
+        Codes above 4 count as outside the sequence.
+    base, slope : float32
+    out : (n, positions // pool, channels_out), optional
+        Written in place.
+    config : dict, optional
+        Launch configuration; the committed table's where not given.
+
+    Raises
+    ------
+    ValueError
+        With every reason why the kernel cannot take this.
+    """
+    shapes = {"codes": codes.shape, "weight": weight.shape}
+    dtypes = {"codes": codes.dtype, "weight": weight.dtype}
+    refuse("first_conv1d", shapes, dtypes, codes.device, activation=activation, pool=pool,
+           precision=precision)  # fmt: skip
+    n, length = codes.shape
+    kernel, _, c_out = weight.shape
+    kept = positions // pool
+    y = weight.new_empty(n, kept, c_out) if out is None else out
+    if y.numel() == 0:
+        return y
+    arch = architecture(codes.device)
+    facts = {"bytes": weight.element_size(), "channels_out": c_out}
+    config = dict(config or choose("first_conv1d", arch, facts))
+    config["BN"] = min(config["BN"], max(16, power_of_two(c_out)))
+    config["BK"] = min(config["BK"], max(16, power_of_two(kernel * 4)))
+    blocks = triton.cdiv(n * kept * power_of_two(pool), config["BM"])
+    codes = channels_last(codes)
+    base_l = c_out if base is not None and base.ndim == 2 else 0  # 0: one bias for all
+    first_conv1d_kernel[(blocks * triton.cdiv(c_out, config["BN"]),)](
+        codes, weight.contiguous(), vector(base), per_channel(slope, c_out), y,
+        n, length, kept, first,
+        triton.cdiv(kernel * 4, config["BK"]), codes.stride(0), base_l, *y.stride()[:2],
+        C_OUT=c_out, KERNEL=kernel, STRIDE=stride, DILATION=dilation, UNKNOWN=unknown, POOL=pool,
+        SLOTS=power_of_two(pool), ACTIVATION=activation, PRECISION=multiply(precision, arch),
+        INTERPRETED=INTERPRETED, **config,
+    )  # fmt: skip
+    return y
+
+
+def fold(
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    length: int,
+    left: Tensor | None = None,
+    right: Tensor | None = None,
+    constants: Tensor | None = None,
+    unknown: float = 0.0,
+    stride: int = 1,
+    dilation: int = 1,
+    pad_left: int = 0,
+    pad_right: int = 0,
+) -> tuple[Tensor, Tensor, int]:
+    """Return the first layer as ``weight``, ``base`` and ``first`` over the variable bases alone.
+
+    What every sequence shares is convolved once, in float64, padding included: constant flanks,
+    and constant channels over the whole input. It enters ``base`` position by position, because a
+    constant plane is no constant bias within reach of the ends.
+
+    Parameters
+    ----------
+    weight : (channels_out, 4 + constants, kernel)
+        As in PyTorch.
+    bias : (channels_out,), optional
+    length : int
+        Variable bases, between the flanks.
+    left, right : uint8, (flank,), optional
+        Codes of the constant flanks.
+    constants : (constants,), optional
+        Values of the channels after the four bases, as of strand and flags.
+    unknown : float
+        What an unknown base is in each of its four channels.
+
+    Returns
+    -------
+    weight : (kernel, 4, channels_out), dtype of ``weight``
+    base : float32, (positions, channels_out); (channels_out,) where all positions agree
+    first : int
+        The argument of `first_conv1d`.
+    """
+    nothing = torch.empty(0, dtype=torch.uint8)
+    flanks = [nothing if codes is None else codes.cpu() for codes in (left, right)]
+    before, after = map(len, flanks)
+    channels = weight.shape[1]
+    shared = torch.zeros(1, channels, before + length + after, dtype=torch.float64)
+    table = torch.cat([torch.eye(4), torch.full((1, 4), unknown)]).double()
+    for codes, at in zip(flanks, (0, before + length)):
+        shared[0, :4, at : at + len(codes)] = table[codes.long().clamp(max=4)].T
+    if constants is not None:
+        shared[0, 4:] = constants.double()[:, None]
+    padded = F.pad(shared, (pad_left, pad_right))
+    wide = weight.detach().cpu().double()
+    base = F.conv1d(padded, wide, stride=stride, dilation=dilation)[0].T
+    if bias is not None:
+        base = base + bias.detach().cpu().double()
+    if bool((base == base[:1]).all()):
+        base = base[0]
+    packed = reference.pack(weight.detach()[:, :4])
+    return packed, base.float().to(weight.device).contiguous(), -(pad_left + before)
+
+
+def shape_only(codes, weight, *_, positions, pool=1, **options) -> Tensor:
+    """Return an empty answer of the right shape."""
+    return weight.new_empty(codes.shape[0], positions // pool, weight.shape[2])
+
+
+op = register(SCHEMA, cpu=reference.first_conv1d, cuda=first_conv1d, fake=shape_only)

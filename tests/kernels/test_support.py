@@ -1,0 +1,90 @@
+"""Every reason is a sentence that names what was found; no reason, and the kernel runs."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from fastseq_kernels.support import _place, reasons
+
+SHAPES = {"x": (8, 100, 64), "weight": (5, 64, 64)}
+DTYPES = {"x": torch.float32, "weight": torch.float32}
+
+
+@pytest.fixture(autouse=True)
+def interpreted(monkeypatch):
+    """As if kernels ran anywhere, so that only what the call itself lacks is told."""
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    _place.cache_clear()
+    yield
+    _place.cache_clear()
+
+
+def test_nothing_to_say():
+    assert reasons("conv1d", SHAPES, DTYPES, "cpu") == []
+
+
+@pytest.mark.parametrize(
+    ("op", "shapes", "dtypes", "options", "said"),
+    [
+        ("conv1d", {}, {}, {"activation": "mish"}, "activation 'mish' is not one of none, relu"),
+        ("conv1d", {}, {}, {"pool": 17}, "pool windows of 17 positions"),
+        ("conv1d", {}, {}, {"precision": "int8"}, "precision 'int8' is neither"),
+        ("conv1d", {}, {}, {"groups": 2}, "x has 64 channels; the weight takes 2 x 64"),
+        ("conv1d", {"weight": (5, 4, 64)}, {}, {"groups": 16}, "depthwise_conv1d takes them"),
+        ("conv1d", {"x": (8, 3, 64)}, {}, {"padding": 1}, "3 + 1 positions are fewer than the 5"),
+        ("conv1d", {}, {"x": torch.float64}, {}, "x is float64; expected float32"),
+        ("conv1d", {}, {"x": torch.float16}, {}, "types differ: x float16, weight float32"),
+        ("depthwise_conv1d", {"weight": (5, 32, 64)}, {}, {"groups": 2}, "conv1d takes them"),
+        ("depthwise_conv1d", {"weight": (5, 1, 65)}, {}, {"groups": 64}, "do not split"),
+        ("squeeze", {}, {"x": torch.int64}, {}, "x is int64"),
+        ("excite", {}, {"x": torch.int64}, {}, "x is int64"),
+    ],
+)
+def test_what_is_wrong_with_a_call(op, shapes, dtypes, options, said):
+    found = reasons(op, SHAPES | shapes, DTYPES | dtypes, "cpu", **options)
+    assert any(said in reason for reason in found), found
+
+
+def test_codes():
+    shapes = {"codes": (8, 100), "weight": (5, 5, 64)}
+    dtypes = {"codes": torch.int64, "weight": torch.float32}
+    assert reasons("first_conv1d", shapes, dtypes, "cpu") == [
+        "codes are int64; expected uint8",
+        "the weight has 5 input channels; codes have 4",
+    ]
+
+
+def test_all_reasons_at_once():
+    found = reasons("conv1d", SHAPES, DTYPES, "cpu", pool=99, activation="mish")
+    assert len(found) == 2
+
+
+def test_a_cpu_is_no_place_for_a_kernel(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET")
+    assert "the tensors are on cpu; the kernels run on CUDA and ROCm GPUs" in reasons(
+        "conv1d", SHAPES, DTYPES, "cpu"
+    )
+
+
+def test_other_releases_of_triton_are_named(monkeypatch):
+    monkeypatch.setattr("fastseq_kernels.support.version", lambda name: "3.8.0")
+    assert reasons("conv1d", SHAPES, DTYPES, "cpu") == [
+        "triton 3.8.0 is installed; the kernels are written for 3.6 and 3.7"
+    ]
+
+
+def test_unknown_ops_are_our_own_mistake():
+    with pytest.raises(ValueError, match="op='conv2d'; expected one of conv1d"):
+        reasons("conv2d", SHAPES, DTYPES, "cpu")
+
+
+def test_asking_imports_no_triton():
+    code = "import sys; import fastseq_kernels.support, fastseq_kernels.reference; "
+    code += "assert 'triton' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_package_itself_is_light():
+    code = "import sys, fastseq_kernels; assert not {'torch', 'triton', 'numpy'} & {*sys.modules}"
+    subprocess.run([sys.executable, "-c", code], check=True)
