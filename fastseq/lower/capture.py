@@ -12,7 +12,6 @@ from torch.export import Dim, export
 from fastseq.lower.fusions import FUSIONS
 from fastseq.lower.rules import IDENTITIES, RULES
 
-
 aten = torch.ops.aten
 
 
