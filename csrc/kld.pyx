@@ -14,7 +14,7 @@ cdef extern from "kld.h" nogil:
         const double *scores, int64_t length, int64_t shift, int bits, int64_t *running) noexcept
     void kld_weigh_3to8(
         const uint8_t *codes, const int64_t *running, int64_t length, int64_t *work) noexcept
-    void kld_spread_3to8(const int64_t *work, int64_t *tables) noexcept
+    void kld_spread_3to8(int64_t *work) noexcept
     int64_t kld_offset(int lo, int k) noexcept
     void kld_weigh(
         const uint8_t *codes, const int64_t *running, int64_t length, int lo, int hi,
@@ -145,13 +145,12 @@ def weigh(
     return silent
 
 
-def spread(const int64_t[::1] work not None, int64_t[::1] tables not None):
-    """Write the tables of lengths 3 to 8 that the working values of `weigh` stand for."""
+def spread(int64_t[::1] work not None):
+    """Turn the working values of `weigh` into the tables of lengths 3 to 8, which they begin with."""
     if work.shape[0] != KLD_WORK:
         raise ValueError("expected the working values of lengths 3 to 8")
-    _check_tables(tables.shape[0], 3, 8)
     with nogil:
-        kld_spread_3to8(&work[0], &tables[0])
+        kld_spread_3to8(&work[0])
 
 
 def count(

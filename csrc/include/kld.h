@@ -17,15 +17,16 @@
 
 #define KLD_UNKNOWN 3 /* codes above it are no bases */
 
-/* the working tables of lengths 3 to 8 */
+/* the working tables of lengths 3 to 8: those of every length, then 4^6 x (v6, v5, v4, v3) */
 enum {
-    KLD_T6 = 0,                     /* 4^6 x (v6, v5, v4, v3) */
-    KLD_T8 = KLD_T6 + 4 * 4096,     /* 4^8 x (v8, v7) */
-    KLD_D3 = KLD_T8 + 2 * 65536,    /* windows too near a start for the tables above */
-    KLD_D4 = KLD_D3 + 64,
-    KLD_D5 = KLD_D4 + 256,
-    KLD_D7 = KLD_D5 + 1024,
-    KLD_WORK = KLD_D7 + 16384
+    KLD_W3 = 0,
+    KLD_W4 = KLD_W3 + 64,
+    KLD_W5 = KLD_W4 + 256,
+    KLD_W6 = KLD_W5 + 1024,
+    KLD_W7 = KLD_W6 + 4096,
+    KLD_W8 = KLD_W7 + 16384,
+    KLD_T6 = KLD_W8 + 65536,
+    KLD_WORK = KLD_T6 + 4 * 4096
 };
 
 typedef int64_t kld_v2 __attribute__((vector_size(16), aligned(8), may_alias));
@@ -106,7 +107,6 @@ static int kld_running(
 /* Add the weights of one row to the working tables of lengths 3 to 8. */
 static void kld_weigh_3to8(
     const uint8_t *codes, const int64_t *running, int64_t length, int64_t *work) {
-    int64_t *t6 = work + KLD_T6, *t8 = work + KLD_T8;
     uint32_t h = 0;
     int64_t run = 0;
     for (int64_t i = 0; i < length; i++) {
@@ -119,40 +119,33 @@ static void kld_weigh_3to8(
         h = h << 2 | code;
         run++;
         if (__builtin_expect(run >= 6, 1)) {
-            kld_v2 top = {*s, *s}, *entry = (kld_v2 *)(t6 + 4 * (h & 4095));
+            kld_v2 top = {*s, *s}, *entry = (kld_v2 *)(work + KLD_T6 + 4 * (h & 4095));
             entry[0] += top - *(const kld_v2 *)(s - 6);
             entry[1] += top - *(const kld_v2 *)(s - 4);
+            if (__builtin_expect(run >= 7, 1))
+                work[KLD_W7 + (h & 16383)] += s[0] - s[-7];
             if (__builtin_expect(run >= 8, 1))
-                *(kld_v2 *)(t8 + 2 * (h & 65535)) += top - *(const kld_v2 *)(s - 8);
-            else if (run == 7)
-                work[KLD_D7 + (h & 16383)] += s[0] - s[-7];
+                work[KLD_W8 + (h & 65535)] += s[0] - s[-8];
             continue;
         }
+        /* too near a start for the table of four */
         if (run >= 3)
-            work[KLD_D3 + (h & 63)] += s[0] - s[-3];
+            work[KLD_W3 + (h & 63)] += s[0] - s[-3];
         if (run >= 4)
-            work[KLD_D4 + (h & 255)] += s[0] - s[-4];
+            work[KLD_W4 + (h & 255)] += s[0] - s[-4];
         if (run >= 5)
-            work[KLD_D5 + (h & 1023)] += s[0] - s[-5];
+            work[KLD_W5 + (h & 1023)] += s[0] - s[-5];
     }
 }
 
-/* Working tables to one table a length, shortest first. */
-static void kld_spread_3to8(const int64_t *work, int64_t *tables) {
-    const int64_t *t6 = work + KLD_T6, *t8 = work + KLD_T8;
-    int64_t *w3 = tables, *w4 = w3 + 64, *w5 = w4 + 256, *w6 = w5 + 1024, *w7 = w6 + 4096;
-    int64_t *w8 = w7 + 16384;
-    memcpy(w3, work + KLD_D3, (64 + 256 + 1024) * sizeof *work);
-    memcpy(w7, work + KLD_D7, 16384 * sizeof *work);
+/* Hand the table of four down to the lengths it stands for. */
+static void kld_spread_3to8(int64_t *work) {
     for (int64_t m = 0; m < 4096; m++) {
-        w6[m] = t6[4 * m];
-        w5[m & 1023] += t6[4 * m + 1];
-        w4[m & 255] += t6[4 * m + 2];
-        w3[m & 63] += t6[4 * m + 3];
-    }
-    for (int64_t m = 0; m < 65536; m++) {
-        w8[m] = t8[2 * m];
-        w7[m & 16383] += t8[2 * m + 1];
+        const int64_t *four = work + KLD_T6 + 4 * m;
+        work[KLD_W6 + m] += four[0];
+        work[KLD_W5 + (m & 1023)] += four[1];
+        work[KLD_W4 + (m & 255)] += four[2];
+        work[KLD_W3 + (m & 63)] += four[3];
     }
 }
 

@@ -144,9 +144,8 @@ def finish(sums: np.ndarray, metric: Metric) -> np.ndarray:
     if metric.method == "thresholded":
         native.spread_counts(*metric.lengths, sums)
     elif metric.form != "sequence_product" and metric.lengths == (3, 8):
-        tables = np.empty(metric.table_size, np.int64)
-        native.spread(sums, tables)
-        return tables
+        native.spread(sums)
+        return sums[: metric.table_size]
     return sums
 
 
