@@ -94,6 +94,18 @@ def linear_part(step: Step, inputs: list[Tensor], *, bias: bool, **changed: obje
     return step.function(**dict(zip(INPUTS[step.function], inputs)), **arguments)
 
 
+def vector_step(
+    reference: Reference, number: int, step: Step, inputs: list[Tensor], delta: Tensor | None = None
+) -> Tensor:
+    """Return the differences of a step over vectors, from those of its inputs or before its end."""
+    delta = linear_part(step, inputs, bias=False) if delta is None else delta
+    if step.activation == "none":
+        return delta
+    z = reference.linear[number][None]
+    moved = ops.activate(delta + z, step.activation, step.parameter)  # type: ignore[arg-type]
+    return moved - ops.activate(z, step.activation, step.parameter)  # type: ignore[arg-type]
+
+
 class Frame(NamedTuple):
     """Where the windows of a map lie: the first site's at [start, end), the next `step` further.
 
@@ -282,7 +294,8 @@ class _Pass:
         if step.function is ops.global_mean:
             return inputs[0].delta.sum(1) / step.length_in
         if step.function is ops.flat_linear:
-            return self._around(number, step, self._flat_linear(step, inputs[0]))
+            delta = self._flat_linear(step, inputs[0])
+            return vector_step(self.maps.reference, number, step, [], delta)
         start, end = (int(position) for position in self.ranges[number + 1])  # type: ignore[union-attr]
         frame = Frame(start, end, self.jump // self.chain.strides[number + 1], False)
         if frame.width >= step.shape[1] or any(w is not None and w.frame.whole for w in inputs):
@@ -430,12 +443,4 @@ class _Pass:
             else value
             for i, value in zip(step.inputs, inputs)
         ]
-        return self._around(number, step, linear_part(step, full, bias=False))
-
-    def _around(self, number: int, step: Step, delta: Tensor) -> Tensor:
-        """Return act(z + delta) - act(z) of vectors."""
-        if step.activation == "none":
-            return delta
-        z = self.maps.reference.linear[number][None]
-        moved = ops.activate(delta + z, step.activation, step.parameter)  # type: ignore[arg-type]
-        return moved - ops.activate(z, step.activation, step.parameter)  # type: ignore[arg-type]
+        return vector_step(self.maps.reference, number, step, full)

@@ -10,6 +10,7 @@ from torch import Tensor, fx
 
 from fastseq.arrays import Codes
 from fastseq.lower import chain as chains
+from fastseq.lower.delta_native import NativeDeltas, refusals
 from fastseq.lower.delta_torch import Reference, Sites, TorchDeltas, reference
 
 # alternatives of one site that share its windows: three other bases
@@ -41,6 +42,8 @@ class DeltaEngine:
         Why the graph gains nothing from this engine; empty where it can run.
     walls : list of str
         Where mutants begin to run in full, and why.
+    slow : list of str
+        Why PyTorch carries the differences; empty where native code does.
     shape : tuple of int
         Of one answer.
     """
@@ -53,7 +56,8 @@ class DeltaEngine:
         self.reasons = self.walls if not self.chain.steps or 0 in self.chain.outputs else []
         (answer,) = next(iter(reversed(graph.graph.nodes))).args
         self.shape: tuple[int, ...] = tuple(answer.meta["shape"])
-        self._torch = TorchDeltas(self.chain, table)
+        self.slow = refusals(self.chain)
+        self._deltas = (TorchDeltas if self.slow else NativeDeltas)(self.chain, table)
 
     def effects(
         self,
@@ -108,13 +112,13 @@ class DeltaEngine:
         self, ref: Reference, answer: Tensor, sites: Sites
     ) -> Iterator[tuple[Sites, Tensor]]:
         if self.chain.suffix is None:
-            yield sites, self._torch(ref, sites)[0]
+            yield sites, self._deltas(ref, sites)[0]
             return
         size = BEHIND_WALL // sites.inserted.shape[1]
         for first in range(0, len(sites.start), size):
             part = sites[first : first + size]
             values = [ref.values[i] for i in self.chain.outputs]
-            mutants = [v + d for v, d in zip(values, self._torch(ref, part))]
+            mutants = [v + d for v, d in zip(values, self._deltas(ref, part))]
             yield part, self._suffix(mutants) - answer
 
 

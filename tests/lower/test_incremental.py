@@ -45,3 +45,14 @@ def compare(graph, codes, edits, engine=None):
 def test_effects_equal_the_full_forward(graph, seed):
     codes = sequences(2, length_of(graph), seed)
     compare(graph, codes, substitutions(codes))
+
+
+NATIVE = {"activations": ("none", "relu", "leaky_relu", "prelu"), "grouped": False}
+
+
+@given(networks(**NATIVE), st.integers(0, 99))
+def test_native_effects_equal_the_full_forward(graph, seed):
+    codes = sequences(2, length_of(graph), seed)
+    engine = DeltaEngine(graph, TABLE)
+    assert not [reason for reason in engine.slow if "input" not in reason and "adds" not in reason]
+    compare(graph, codes, substitutions(codes), engine)

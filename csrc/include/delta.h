@@ -1,0 +1,198 @@
+/* Differences of a few edits carried through a network around one cached reference.
+
+   A value is a map of positions by channels; an edit changes a window of it. The windows of a chunk
+   of sites lie behind each other as [site][alternative][guard + rows + guard][channels], where the
+   alternatives of a site share its window, and guard rows are zero. One bit a channel and row says
+   whether any alternative differs there, so that a convolution skips what is exactly zero. Channels
+   are padded to LANE floats; padded ones are zero throughout. */
+#ifndef FASTSEQ_DELTA_H
+#define FASTSEQ_DELTA_H
+
+#include "cpu.h"
+
+enum { DELTA_LANE = 16, DELTA_BLOCK = 64 };
+enum {
+    DELTA_STEM, DELTA_CONV, DELTA_ACTIVATE, DELTA_ADD, DELTA_CONCAT, DELTA_CROP, DELTA_MAX_POOL,
+    DELTA_MEAN_POOL, DELTA_GLOBAL_MAX, DELTA_GLOBAL_MEAN, DELTA_FLAT, DELTA_MAP
+};
+enum { DELTA_NONE, DELTA_RELU, DELTA_SLOPE };
+
+/* y < 0: no second input. Weights of a convolution lie as [block of 64 channels][tap][channel in]
+   [channel of the block], of a stem as [old code][new code][tap][channel]. */
+typedef struct {
+    int64_t kind, x, y, out, kernel, stride, dilation, before;
+    int64_t channels_in, channels, length_in, length, activation;
+    const float *weight, *slope;
+} delta_step_t;
+
+/* where a value's windows begin in the scratch, in floats and in mask words */
+typedef struct {
+    int64_t channels, rows, guard, data, mask;
+} delta_value_t;
+
+/* what a step reads of the reference: before the activation | pool's input and output | map, prefix
+   and suffix maxima | inverse divisors */
+typedef struct {
+    const float *a, *b, *c;
+} delta_reference_t;
+
+typedef struct {
+    const delta_step_t *steps;
+    const delta_value_t *values;
+    const delta_reference_t *references;
+    float *const *outs;             /* of the steps that leave the chain */
+    const uint8_t *codes;           /* of the whole reference */
+    const int64_t *start;           /* of every site */
+    const uint8_t *inserted;        /* [site][alternative][length] */
+    float *data;
+    uint64_t *masks;
+    int64_t *ranges;                /* [value][low, high][site of the chunk] */
+    int64_t n_steps, n_values, n_sites, length, alternatives, chunk;
+} delta_run_t;
+
+static inline int64_t delta_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t delta_max(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t delta_floor(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+static inline int64_t delta_ceil(int64_t a, int64_t b) { return a / b + (a % b > 0); }
+
+static inline int64_t *delta_low(const delta_run_t *q, int64_t value) {
+    return q->ranges + 2 * value * q->chunk;
+}
+static inline int64_t *delta_high(const delta_run_t *q, int64_t value) {
+    return delta_low(q, value) + q->chunk;
+}
+static inline float *delta_row(const delta_run_t *q, int64_t value, int64_t site, int64_t alt,
+                               int64_t row) {
+    const delta_value_t *v = q->values + value;
+    int64_t lane = site * q->alternatives + alt;
+    return q->data + v->data +
+           (lane * v->rows + row - delta_low(q, value)[site] + v->guard) * v->channels;
+}
+static inline int64_t delta_words(const delta_value_t *v) { return (v->channels + 63) / 64; }
+static inline uint64_t *delta_mask(const delta_run_t *q, int64_t value, int64_t site, int64_t row) {
+    const delta_value_t *v = q->values + value;
+    return q->masks + v->mask +
+           (site * v->rows + row - delta_low(q, value)[site] + v->guard) * delta_words(v);
+}
+
+/* the results that a step's input window touches, clipped; an empty window touches nothing */
+static inline void delta_reach(const delta_step_t *s, int64_t low, int64_t high, int64_t *to_low,
+                               int64_t *to_high) {
+    *to_low = *to_high = 0;
+    if (high <= low) return;
+    int64_t halo = (s->kernel - 1) * s->dilation;
+    int64_t first = delta_ceil(low - halo + s->before, s->stride);
+    int64_t last = delta_floor(high - 1 + s->before, s->stride) + 1;
+    first = delta_min(delta_max(first, 0), s->length);
+    last = delta_min(delta_max(last, 0), s->length);
+    if (last > first) *to_low = first, *to_high = last;
+}
+
+static inline void delta_ranges(const delta_run_t *q, const delta_step_t *s, int64_t base,
+                                int64_t sites) {
+    int64_t *low = delta_low(q, s->out), *high = delta_high(q, s->out);
+    for (int64_t i = 0; i < sites; i++) {
+        int64_t from = base + i, lo = q->start[from], hi = lo + q->length;
+        if (s->kind != DELTA_STEM) lo = delta_low(q, s->x)[i], hi = delta_high(q, s->x)[i];
+        delta_reach(s, lo, hi, low + i, high + i);
+        if (s->y < 0) continue;
+        int64_t other = delta_low(q, s->y)[i], end = delta_high(q, s->y)[i];
+        if (end <= other) continue;
+        int empty = high[i] <= low[i];
+        low[i] = empty ? other : delta_min(low[i], other);
+        high[i] = empty ? end : delta_max(high[i], end);
+    }
+}
+
+/* zeros before and behind every window, and in all of its masks */
+static inline void delta_clear(const delta_run_t *q, int64_t value, int64_t sites) {
+    const delta_value_t *v = q->values + value;
+    size_t guard = v->guard * v->channels * sizeof(float);
+    for (int64_t i = 0; i < sites; i++) {
+        int64_t low = delta_low(q, value)[i], high = delta_high(q, value)[i];
+        for (int64_t a = 0; a < q->alternatives; a++) {
+            memset(delta_row(q, value, i, a, low - v->guard), 0, guard);
+            memset(delta_row(q, value, i, a, high), 0, guard);
+        }
+        memset(delta_mask(q, value, i, low - v->guard), 0,
+               (high - low + 2 * v->guard) * delta_words(v) * sizeof(uint64_t));
+    }
+}
+
+#if FASTSEQ_X86
+#define FN static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512vl,avx512dq,bmi,bmi2")))
+#define AT static __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,bmi,bmi2")))
+#define NAME(name) name##_avx512
+#define LANES 16
+#define WIDEST 4
+#define VEC __m512
+#define LOAD(p) _mm512_loadu_ps(p)
+#define STORE(p, v) _mm512_storeu_ps(p, v)
+#define SET(x) _mm512_set1_ps(x)
+#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define ADD(a, b) _mm512_add_ps(a, b)
+#define SUB(a, b) _mm512_sub_ps(a, b)
+#define MUL(a, b) _mm512_mul_ps(a, b)
+#define MAX(a, b) _mm512_max_ps(a, b)
+#define MIN(a, b) _mm512_min_ps(a, b)
+#define CHANGED(v) ((uint64_t)_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ))
+#include "delta_body.h"
+
+#define FN static inline __attribute__((always_inline, target("avx2,fma,bmi,bmi2")))
+#define AT static __attribute__((target("avx2,fma,bmi,bmi2")))
+#define NAME(name) name##_avx2
+#define LANES 8
+#define WIDEST 2
+#define VEC __m256
+#define LOAD(p) _mm256_loadu_ps(p)
+#define STORE(p, v) _mm256_storeu_ps(p, v)
+#define SET(x) _mm256_set1_ps(x)
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define ADD(a, b) _mm256_add_ps(a, b)
+#define SUB(a, b) _mm256_sub_ps(a, b)
+#define MUL(a, b) _mm256_mul_ps(a, b)
+#define MAX(a, b) _mm256_max_ps(a, b)
+#define MIN(a, b) _mm256_min_ps(a, b)
+#define CHANGED(v) \
+    ((uint64_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NEQ_UQ)))
+#include "delta_body.h"
+#endif
+
+/* four floats as the compiler knows them: SSE2, NEON or plain code */
+typedef float delta_4 __attribute__((vector_size(16)));
+typedef int32_t delta_4i __attribute__((vector_size(16)));
+static inline delta_4 delta_4_load(const float *p) { delta_4 v; memcpy(&v, p, 16); return v; }
+static inline void delta_4_store(float *p, delta_4 v) { memcpy(p, &v, 16); }
+static inline delta_4 delta_4_pick(delta_4i yes, delta_4 a, delta_4 b) {
+    return (delta_4)(((delta_4i)a & yes) | ((delta_4i)b & ~yes));
+}
+static inline uint64_t delta_4_changed(delta_4 v) {
+    return (v[0] != 0) | (v[1] != 0) << 1 | (v[2] != 0) << 2 | (v[3] != 0) << 3;
+}
+#define FN static inline __attribute__((always_inline))
+#define AT static
+#define NAME(name) name##_portable
+#define LANES 4
+#define WIDEST 2
+#define VEC delta_4
+#define LOAD(p) delta_4_load(p)
+#define STORE(p, v) delta_4_store(p, v)
+#define SET(x) ((delta_4){x, x, x, x})
+#define FMA(a, b, c) ((a) * (b) + (c))
+#define ADD(a, b) ((a) + (b))
+#define SUB(a, b) ((a) - (b))
+#define MUL(a, b) ((a) * (b))
+#define MAX(a, b) delta_4_pick((a) > (b), a, b)
+#define MIN(a, b) delta_4_pick((a) < (b), a, b)
+#define CHANGED(v) delta_4_changed(v)
+#include "delta_body.h"
+
+static inline void delta_run(const delta_run_t *q, int level) {
+#if FASTSEQ_X86
+    if (level == CPU_AVX512) { delta_run_avx512(q); return; }
+    if (level == CPU_AVX2 && __builtin_cpu_supports("fma")) { delta_run_avx2(q); return; }
+#endif
+    delta_run_portable(q);
+}
+
+#endif

@@ -1,0 +1,401 @@
+"""Differences carried through a chain by native code, all edits of a sequence in one call."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fastseq._native import delta
+from fastseq.lower import ops
+from fastseq.lower.chain import HOMOGENEOUS, Chain, Step
+from fastseq.lower.delta_torch import Reference, Sites, linear_part, vector_step
+
+# windows of one chunk of sites: what fits the L2 cache beside the weights
+SCRATCH_BYTES = 1 << 20
+MOST_SITES = 32
+
+ACTIVATIONS = {"none": 0, "relu": 1, "leaky_relu": 2, "prelu": 2}
+KIND = {name: number for number, name in enumerate(delta.KINDS)}
+REDUCED = {
+    ops.global_max: "global_max",
+    ops.global_mean: "global_mean",
+    ops.flat_linear: "flat",
+}
+PLAIN = {
+    ops.conv: "conv",
+    ops.activate: "activate",
+    ops.add: "add",
+    ops.concat: "concat",
+    ops.zero_pad: "crop",
+    ops.max_pool: "max_pool",
+    ops.mean_pool: "mean_pool",
+}
+
+
+def refusals(chain: Chain) -> list[str]:
+    """Return why a chain stays with PyTorch, as sentences; empty where native code runs it."""
+    reasons = []
+    for step in chain.steps:
+        if step.function in HOMOGENEOUS:
+            if step.is_map:
+                reasons.append(f"{step.name}: makes a map of a vector")
+        elif step.length_in:
+            reasons += _map_refusals(step)
+    if 0 in chain.outputs:
+        reasons.append("the input itself is read behind the wall")
+    return reasons or _layout_refusals(chain)
+
+
+def _map_refusals(step: Step) -> list[str]:
+    if step.function is ops.conv and step.arguments["groups"] > 1:
+        return [f"{step.name}: a grouped convolution"]
+    if step.is_map and step.activation not in ACTIVATIONS:
+        return [f"{step.name}: ends in {step.activation}"]
+    if 0 in step.inputs and (step.function is not ops.conv or len(step.inputs) > 1):
+        return [f"{step.name}: reads the input beside the first convolutions"]
+    return []
+
+
+def _layout_refusals(chain: Chain) -> list[str]:
+    layouts = _layouts(chain)
+    sums = [step for step in chain.steps if step.is_map and step.function in (ops.add, ops.conv)]
+    for step in sums:
+        summands = [layouts[i] for i in step.inputs]
+        if step.function is ops.conv:
+            summands = [layouts[step.inputs[1]], _plain(step.shape[0])] if summands[1:] else []
+        if summands and not np.array_equal(*summands):
+            return [f"{step.name}: adds maps whose channels lie differently"]
+    return []
+
+
+def _padded(channels: int) -> int:
+    return -(-channels // delta.LANE) * delta.LANE
+
+
+def _plain(channels: int) -> NDArray[np.int64]:
+    return np.arange(channels)
+
+
+def _layouts(chain: Chain) -> list[NDArray[np.int64]]:
+    """Return where each channel of every value lies: side by side, save behind a concatenation."""
+    layouts = [_plain(chain.shapes[0][0])]
+    for step in chain.steps:
+        first = layouts[step.inputs[0]]
+        if step.function is ops.concat:
+            parts, at = [], 0
+            for i in step.inputs:
+                parts.append(layouts[i] + at)
+                at += _width(layouts[i])
+            layouts.append(np.concatenate(parts))
+        elif step.function is ops.conv or not step.is_map:
+            layouts.append(_plain(step.shape[0] if step.shape else 0))
+        else:
+            layouts.append(first)
+    return layouts
+
+
+def _width(layout: NDArray[np.int64]) -> int:
+    """Return the padded number of channels of a layout."""
+    return _padded(int(layout.max(initial=-1)) + 1)
+
+
+def _blocks(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return weights (..., cout) as blocks of 64 output channels, one after the other."""
+    cuts = range(delta.BLOCK, weight.shape[-1], delta.BLOCK)
+    return np.concatenate([block.ravel() for block in np.split(weight, cuts, axis=-1)])
+
+
+def _numpy(x: Tensor) -> NDArray[np.float32]:
+    return x.detach().to("cpu", torch.float32).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class _Geometry:
+    """Where windows lie in the scratch for edits of one length and number of alternatives."""
+
+    values: NDArray[np.int64]
+    floats: int
+    words: int
+    chunk: int
+
+
+class NativeDeltas:
+    """The chain up to its vectors in native code, and what follows on vectors in PyTorch.
+
+    Parameters
+    ----------
+    chain : Chain
+        One that `refusals` takes.
+    table : float32, (5, channels)
+    """
+
+    def __init__(self, chain: Chain, table: Tensor) -> None:
+        self.chain, self.table = chain, table
+        self._layouts = _layouts(chain)
+        self._held: list[NDArray] = []
+        self._numbers = {0: 0}  # value of the chain -> native value
+        self._sources = [0]  # native value -> value of the chain whose window it has
+        self._widths = [_width(self._layouts[0])]
+        rows: list[dict[str, int]] = []
+        self._steps: list[tuple[str, int]] = []  # kind, step of the chain (or output's value)
+        for number, step in enumerate(chain.steps):
+            if step.length_in and step.function not in HOMOGENEOUS:
+                self._emit(rows, number, step)
+        for value in sorted(self._maps_read()):
+            self._emit_map(rows, value)
+        fields = [[row.get(name, 0) for name in delta.FIELDS] for row in rows]
+        self._table = np.array(fields, np.int64).reshape(-1, len(delta.FIELDS))
+        self._pool: list[tuple[NDArray, NDArray, NDArray]] = []
+        self._geometry = lru_cache(self._new_geometry)
+
+    def _maps_read(self) -> set[int]:
+        """Return the maps that leave native code."""
+        chain = self.chain
+        read = {i for i in chain.outputs if len(chain.shapes[i]) == 2}
+        whole = (step for step in chain.steps if step.function in HOMOGENEOUS and step.length_in)
+        return read | {step.inputs[0] for step in whole}
+
+    def _new_value(self, source: int, width: int) -> int:
+        self._sources.append(source)
+        self._widths.append(width)
+        return len(self._sources) - 1
+
+    def _hold(self, array: NDArray) -> int:
+        """Keep an array of float32 and return its address."""
+        self._held.append(np.ascontiguousarray(array, np.float32))
+        return self._held[-1].ctypes.data
+
+    def _emit(self, rows: list[dict[str, int]], number: int, step: Step) -> None:
+        inputs = [self._numbers[i] for i in step.inputs]
+        kind = REDUCED.get(step.function) or PLAIN[step.function]
+        row = {
+            "kernel": step.kernel, "stride": step.stride, "dilation": step.dilation,
+            "before": step.before, "length_in": step.length_in,
+            "channels_in": self._widths[inputs[0]], "length": step.shape[1] if step.is_map else 0,
+        }  # fmt: skip
+        width = _width(self._layouts[number + 1])
+        if kind == "conv":
+            kind = "stem" if step.inputs == (0,) else "conv"
+            weight = self._stem(step) if kind == "stem" else self._conv(step)
+            row["weight"] = self._hold(weight)
+        elif kind == "flat":
+            row["weight"] = self._hold(self._flat(step))
+        if step.is_map and step.activation != "none":
+            row |= self._activation(number, step)
+        while len(inputs) > 2:  # a concatenation of many, two at a time
+            both = self._widths[inputs[0]] + self._widths[inputs[1]]
+            pair = self._new_value(number + 1, both)
+            self._add_row(rows, number, row, "concat", inputs[:2], pair, both)
+            inputs = [pair, *inputs[2:]]
+            row["channels_in"] = both
+        out = -1
+        if step.is_map:
+            out = self._numbers[number + 1] = self._new_value(number + 1, width)
+        self._add_row(rows, number, row, kind, inputs, out, width)
+
+    def _add_row(
+        self, rows: list, number: int, row: dict, kind: str, inputs: list[int], out: int, width: int
+    ) -> None:
+        x, y = (*inputs, -1)[:2]
+        rows.append({**row, "kind": KIND[kind], "x": x, "y": y, "out": out, "channels": width})
+        self._steps.append((kind, number))
+
+    def _emit_map(self, rows: list[dict[str, int]], value: int) -> None:
+        native = self._numbers[value]
+        row = {"length_in": self.chain.shapes[value][1], "kernel": 1, "stride": 1, "dilation": 1}
+        self._add_row(rows, value, row, "map", [native], -1, self._widths[native])
+
+    def _activation(self, number: int, step: Step) -> dict[str, int]:
+        mode = ACTIVATIONS[step.activation]
+        if mode < 2:
+            return {"activation": mode}
+        layout = self._layouts[number + 1]
+        slope = np.zeros(_width(layout), np.float32)
+        given = step.parameter
+        slope[layout] = _numpy(given) if isinstance(given, Tensor) else given
+        return {"activation": mode, "slope": self._hold(slope)}
+
+    def _stem(self, step: Step) -> NDArray[np.float32]:
+        """Return what a base adds in place of another: (5 old, 5 new, tap, channel)."""
+        weight = step.arguments["weight"].detach().to("cpu", torch.float64)
+        answer = torch.einsum("oct,ac->ato", weight, self.table.double()).numpy()
+        table = np.zeros((5, 5, step.kernel, _padded(step.shape[0])), np.float32)
+        table[..., : step.shape[0]] = answer[None] - answer[:, None]
+        return table
+
+    def _conv(self, step: Step) -> NDArray[np.float32]:
+        weight = _numpy(step.arguments["weight"])
+        layout = self._layouts[step.inputs[0]]
+        padded = np.zeros((step.kernel, _width(layout), _padded(len(weight))), np.float32)
+        padded[:, layout, : len(weight)] = weight.transpose(2, 1, 0)
+        return _blocks(padded)
+
+    def _flat(self, step: Step) -> NDArray[np.float32]:
+        weight = _numpy(step.arguments["weight"])
+        layout = self._layouts[step.inputs[0]]
+        padded = np.zeros((step.length_in, _width(layout), _padded(len(weight))), np.float32)
+        padded[:, layout, : len(weight)] = weight.transpose(1, 2, 0)
+        return _blocks(padded)
+
+    def _new_geometry(self, length: int, alternatives: int) -> _Geometry:
+        """Give every value a place in the scratch: values share a place when they never meet."""
+        starts = np.arange(self.chain.shapes[0][1] - length + 1)
+        windows = self.chain.windows(starts, starts + length, clip=True)
+        lines = delta.ALTERNATIVES * 2 // alternatives
+        count = len(self._sources)
+        guard, last = np.zeros(count, np.int64), np.full(count, -1)
+        at = {name: i for i, name in enumerate(delta.FIELDS)}
+        for number, row in enumerate(self._table):
+            x, y = row[at["x"]], row[at["y"]]
+            last[x] = number
+            if y >= 0:
+                last[y] = number
+            if row[at["kind"]] == KIND["conv"]:
+                guard[x] = max(guard[x], (lines - 1) * row[at["stride"]])
+        widest = [int((windows[i][1] - windows[i][0]).max()) for i in self._sources]  # type: ignore[index]
+        rows = np.array(widest) + 2 * guard
+        floats = rows * self._widths * alternatives
+        words = rows * -(-np.array(self._widths) // 64)
+        place, sizes = self._places(last, floats, words)
+        total = sum(size for size, _ in sizes)
+        chunk = int(np.clip(SCRATCH_BYTES // max(1, 4 * total), 1, MOST_SITES))
+        data = np.cumsum([0, *(chunk * size for size, _ in sizes)])
+        masks = np.cumsum([0, *(chunk * size for _, size in sizes)])
+        values = np.stack([self._widths, rows, guard, data[place], masks[place]], axis=1)
+        return _Geometry(values.astype(np.int64), int(data[-1]), int(masks[-1]), chunk)
+
+    def _places(
+        self, last: NDArray, floats: NDArray, words: NDArray
+    ) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
+        """Return the place of every value, and the size of every place."""
+        place = np.zeros(len(floats), np.int64)
+        sizes: list[tuple[int, int]] = []
+        free: list[int] = []
+        out, x, y = (delta.FIELDS.index(name) for name in ("out", "x", "y"))
+        for number, row in enumerate(self._table):
+            value = row[out]
+            if value >= 0:
+                if not free:
+                    free.append(len(sizes))
+                    sizes.append((0, 0))
+                mine = place[value] = free.pop()
+                sizes[mine] = (
+                    max(sizes[mine][0], int(floats[value])),
+                    max(sizes[mine][1], int(words[value])),
+                )
+            done = {int(v) for v in (row[x], row[y]) if v > 0 and last[v] == number}
+            free += [int(place[v]) for v in sorted(done)]
+        return place, sizes or [(0, 0)]
+
+    def prepare(self, reference: Reference) -> tuple[NDArray[np.int64], list[NDArray]]:
+        """Return the addresses of what each step reads of the reference, and their arrays."""
+        addresses = np.zeros((len(self._steps), 3), np.int64)
+        held: list[NDArray] = []
+        for i, (kind, number) in enumerate(self._steps):
+            arrays = self._read(reference, kind, number)
+            held += arrays
+            addresses[i, : len(arrays)] = [array.ctypes.data for array in arrays]
+        return addresses, held
+
+    def _read(self, reference: Reference, kind: str, number: int) -> list[NDArray]:
+        if kind in ("add", "concat", "crop", "global_mean", "flat", "map"):
+            return []
+        step = self.chain.steps[number]
+        if kind in ("stem", "conv", "activate"):
+            if step.activation == "none":
+                return []
+            return [self._rows(reference.linear[number], number + 1)]
+        if kind == "mean_pool":
+            divisor = _numpy(step.arguments["divisor"])
+            return [np.ascontiguousarray(np.broadcast_to(1 / divisor, step.shape[1]))]
+        (x,) = step.inputs
+        seen = self._rows(reference.values[x], x)
+        if kind == "max_pool":
+            return [seen, self._rows(reference.values[number + 1], number + 1)]
+        edge = np.full((1, seen.shape[1]), -np.inf, np.float32)
+        prefix = np.concatenate([edge, np.maximum.accumulate(seen)])
+        suffix = np.concatenate([np.maximum.accumulate(seen[::-1])[::-1], edge])
+        return [seen, prefix, suffix]
+
+    def _rows(self, x: Tensor, value: int) -> NDArray[np.float32]:
+        """Return a map (channels, length) as rows of padded channels."""
+        layout = self._layouts[value]
+        rows = _numpy(x).T
+        if len(layout) == _width(layout):
+            return np.ascontiguousarray(rows)
+        padded = np.zeros((len(rows), _width(layout)), np.float32)
+        padded[:, layout] = rows
+        return padded
+
+    def run(
+        self, reference: Reference, addresses: NDArray[np.int64], sites: Sites
+    ) -> dict[int, NDArray[np.float32]]:
+        """Return the differences of every vector made of a map, and of every map that leaves.
+
+        Lets go of the interpreter lock; one call a thread at a time.
+        """
+        geometry = self._geometry(sites.length, sites.inserted.shape[1])
+        outs: dict[int, NDArray[np.float32]] = {}
+        where = np.zeros(len(self._steps), np.int64)
+        for i, (kind, number) in enumerate(self._steps):
+            width = int(self._table[i, delta.FIELDS.index("channels")])
+            if kind == "map":
+                shape = (sites.edit.size, self.chain.shapes[number][1], width)
+                outs[number] = np.zeros(shape, np.float32)
+                where[i] = outs[number].ctypes.data
+            elif kind in ("global_max", "global_mean", "flat"):
+                outs[number + 1] = np.empty((sites.edit.size, width), np.float32)
+                where[i] = outs[number + 1].ctypes.data
+        scratch = self._scratch(geometry)
+        delta.run(
+            self._table, geometry.values, addresses, where, reference.codes,
+            np.ascontiguousarray(sites.start), np.ascontiguousarray(sites.inserted), *scratch,
+            geometry.chunk,
+        )  # fmt: skip
+        self._pool.append(scratch)
+        return outs
+
+    def _scratch(self, geometry: _Geometry) -> tuple[NDArray, NDArray, NDArray]:
+        """Return memory for one call, used before where there is some large enough."""
+        numbers = 2 * geometry.chunk * len(geometry.values)
+        while self._pool:
+            data, masks, ranges = self._pool.pop()
+            enough = len(data) >= geometry.floats and len(masks) >= geometry.words
+            if enough and len(ranges) >= numbers:
+                return data, masks, ranges
+        return (
+            np.empty(geometry.floats + delta.LANE, np.float32),
+            np.empty(geometry.words + 1, np.uint64),
+            np.empty(numbers, np.int64),
+        )
+
+    def finish(self, reference: Reference, outs: dict[int, NDArray[np.float32]]) -> list[Tensor]:
+        """Return the outputs of the chain, the steps over vectors done."""
+        values = {
+            number: torch.from_numpy(array[..., self._layouts[number]]).mT
+            if array.ndim == 3
+            else torch.from_numpy(array[:, : self.chain.shapes[number][0]])
+            for number, array in outs.items()
+        }
+        for number, step in enumerate(self.chain.steps):
+            if step.function in HOMOGENEOUS:
+                values[number + 1] = linear_part(step, [values[step.inputs[0]]], bias=False)
+            elif not step.length_in:
+                inputs = [values[i] for i in step.inputs]
+                values[number + 1] = vector_step(reference, number, step, inputs)
+            elif not step.is_map and step.activation != "none":
+                values[number + 1] = vector_step(reference, number, step, [], values[number + 1])
+        return [values[i] for i in self.chain.outputs]
+
+    def __call__(self, reference: Reference, sites: Sites) -> list[Tensor]:
+        """Return the difference that every edit makes to every output of the chain.
+
+        Returns
+        -------
+        list of float32, (edits, channels, length) or (edits, features)
+        """
+        addresses, _held = self.prepare(reference)
+        return self.finish(reference, self.run(reference, addresses, sites))
