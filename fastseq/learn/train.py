@@ -33,6 +33,7 @@ from fastseq.learn.optim import optimizer, rate
 from fastseq.learn.recipes import Recipe, Stage
 from fastseq.models import checkpoints, registry
 from fastseq.models.specs import InputSpec, TargetSpec
+from fastseq.models.trees import Trees
 
 VALIDATION_BATCH = 512
 EMA_DECAY = 0.998
@@ -162,7 +163,10 @@ def train(
         )
         if resume:
             run.restore()
-        run.fit()
+        if isinstance(network, Trees):
+            run.grow()
+        else:
+            run.fit()
     return TrainResult(network.eval(), run.history, run.best, plan, run.path, rows.dropped)
 
 
@@ -192,7 +196,7 @@ class Run:
         self.figure = "auroc" if binary else "pearson"
         weigh = plan.tail_weight > 0
         self.weights = tail_weights(rows.targets[train_rows], plan.tail_weight) if weigh else None
-        self.device = next(model.parameters()).device
+        self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
         self.path = None if path is None else Path(path)
         self.history: list[dict] = []
         self.best: dict = {}
@@ -249,6 +253,21 @@ class Run:
                 bar.set_postfix(self._shown(loss=row["loss"]))
         bar.close()
         self.model.load_state_dict(self.best_weights)
+        self._finish()
+
+    def grow(self) -> None:
+        """Grow trees: their own library's loop, the same data, checkpoint and history."""
+        if self.history:
+            self.model.load_state_dict(self.best_weights)
+            return
+        begin = time.perf_counter()
+        train, val = self.train_rows, self.val_rows
+        kept = self.model.fit(
+            self.codes[train], self.targets[train], self.codes[val], self.targets[val],
+            seed=self.seed,
+        )  # fmt: skip
+        row = {"epoch": 1, **kept, **self.validate(self.model), "val_loss": kept["val_loss"]}
+        self._remember({**row, "seconds": time.perf_counter() - begin}, None)
         self._finish()
 
     def validate(self, model: nn.Module) -> dict[str, float]:
@@ -487,7 +506,8 @@ def _by_name(
     if str(name) not in registry.BY_NAME and os.fspath(name).endswith(".safetensors"):
         return checkpoints.load(name)
     known = registry.entry(str(name)).sizes
-    asked = {"length": length, "tasks": tasks} | ({"activation": "none"} if binary else {})
+    asked = {"length": length, "tasks": tasks}
+    asked |= {"activation": "none", "objective": "binary"} if binary else {}
     return registry.build(str(name), **{k: v for k, v in asked.items() if k in known} | sizes)
 
 

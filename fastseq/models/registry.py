@@ -16,6 +16,7 @@ from fastseq.models.dream import BHI, Dream, dream_attn, dream_cnn, dream_rnn
 from fastseq.models.genome import Basenji, BPNet, DeePromoter, DeepSTARR
 from fastseq.models.legnet import LegNet, LegNetMPRA, legnet_optimized, legnet_prixfixe
 from fastseq.models.motif_cnn import MotifCNN
+from fastseq.models.trees import Trees, random_forest
 from fastseq.models.tum import TumClassifier, TumCNN, TumResNet
 from fastseq.models.unlock_dna import UnlockDNA
 
@@ -89,6 +90,8 @@ TABLE = Catalogue(Entry(*row) for row in (
     ("deepstarr", DeepSTARR, "enhancer CNN", "de Almeida et al. 2022", MIT),
     ("deepromoter", DeePromoter, "parallel CNN, BiLSTM", "Oubounyt et al. 2019", MIT),
     ("bpnet", BPNet, "dilated CNN, profile and counts", "Avsec et al. 2021", MIT),
+    ("lightgbm", Trees, "boosted trees over k-mers and bases", TUM, REPORT),
+    ("random_forest", random_forest, "forest over k-mers and bases", TUM, REPORT),
     ("basenji", Basenji, "pooled and dilated CNN", "Kelley et al. 2018", PAPER),
 ))  # fmt: skip
 

@@ -23,6 +23,7 @@ TINY: dict[str, dict] = {
     "bhi": {"length": 40},
 }
 
+# trees have no parameters until they are grown: test_trees.py
 NETWORKS = [entry.name for entry in registry.list() if entry.parameters]
 
 
