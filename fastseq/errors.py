@@ -91,3 +91,7 @@ class MissingExtraError(FastseqError, ModuleNotFoundError):
 
 class FastseqWarning(UserWarning):
     """Something that still gives an answer, but perhaps not the one that was meant."""
+
+
+class WorkerError(FastseqError, RuntimeError):
+    """A worker process that died more often than it may be started again."""

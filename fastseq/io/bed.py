@@ -62,14 +62,14 @@ def read_bed(path: str | PathLike) -> list[Region]:
             continue
         fields = line.split("\t") if "\t" in line else line.split()
         try:
-            region = Region(fields[0], int(fields[1]), int(fields[2]))
+            start, end = int(fields[1]), int(fields[2])
         except (IndexError, ValueError) as error:
             raise FormatError(
                 f"{path}: line {number} is {line[:60]!r}; expected chrom, start and end"
             ) from error
-        if not 0 <= region.start <= region.end:
+        if not 0 <= start <= end:
             raise FormatError(f"{path}: line {number}: expected 0 <= start <= end")
-        regions.append(region)
+        regions.append(Region(fields[0], start, end))
     return regions
 
 

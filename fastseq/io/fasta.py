@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from fastseq._native import fasta as native
 from fastseq.arrays import UNKNOWN, Codes
 from fastseq.errors import ContigError, FormatError, OptionError
-from fastseq.io.files import CHUNK, chunks, replacing, write_bytes
+from fastseq.io.files import CHUNK, chunks, first_bytes, opened, replacing, write_bytes
 
 LETTERS = np.frombuffer(b"ACGTN", np.uint8)
+SAVED = b"fastseq genome 1\n"
 # windows reach beyond a contig's end, or hold an unknown base
 PADDED, HAS_UNKNOWN = 1, 2
 
@@ -69,7 +70,8 @@ class Genome:
         Parameters
         ----------
         path : path-like
-            ``-`` reads standard input. A contig's name is the first word of its header.
+            ``-`` reads standard input. A contig's name is the first word of its header. What
+            `save` wrote is mapped, not read.
 
         Raises
         ------
@@ -83,7 +85,43 @@ class Genome:
         One pass over the text, one byte a base in memory. An index is not needed and not trusted:
         a stale one cannot shift a window.
         """
-        return _Reader(fspath(path)).read()
+        name = fspath(path)
+        if name != "-" and first_bytes(name, len(SAVED)) == SAVED:
+            return cls._open_saved(name)
+        return _Reader(name).read()
+
+    def save(self, path: str | PathLike) -> None:
+        """Write the genome as codes; `open` then maps the file, shared by all processes.
+
+        Raises
+        ------
+        UnreadableFileError
+            The folder does not take files.
+        """
+        head = {"contigs": self.contigs, "source": self.source, "ambiguous": len(self.ambiguous)}
+        words = json.dumps(head).encode()
+        words += b" " * (-(len(SAVED) + 8 + len(words)) % 64)
+        with replacing(path) as temporary, temporary.open("wb") as out:
+            out.write(SAVED + len(words).to_bytes(8, "little") + words)
+            for part in (self.ambiguous, self.members, self.data):
+                out.write(np.ascontiguousarray(part).data.cast("B"))
+
+    @classmethod
+    def _open_saved(cls, path: str) -> "Genome":
+        with opened(path) as stream:
+            stream.read(len(SAVED))
+            size = int.from_bytes(stream.read(8), "little")
+            head = json.loads(stream.read(size))
+        at = len(SAVED) + 8 + size
+        count, lengths = head["ambiguous"], list(head["contigs"].values())
+        whole = np.memmap(path, np.uint8, "r")
+        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        if len(whole) != at + 9 * count + offsets[-1]:
+            raise FormatError(f"{path}: cut off; save the genome again")
+        ambiguous = np.frombuffer(whole[at : at + 8 * count].tobytes(), np.int64)
+        members = whole[at + 8 * count : at + 9 * count].copy()
+        data = np.asarray(whole)[at + 9 * count :]
+        return cls(list(head["contigs"]), offsets, data, ambiguous, members, head["source"])
 
     @classmethod
     def from_sequences(cls, sequences: "Mapping[str, str | Codes]") -> "Genome":
@@ -102,7 +140,7 @@ class Genome:
     def digest(self) -> str:
         """Return the SHA-256 of names, lengths and codes, however the file was compressed."""
         head = json.dumps(self.contigs).encode()
-        return hashlib.sha256(hashlib.sha256(self.data).digest() + head).hexdigest()
+        return hashlib.sha256(hashlib.sha256(self.data.data).digest() + head).hexdigest()
 
     def index(self, chrom: str) -> int:
         """Return a contig's place in `names`.

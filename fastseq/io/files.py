@@ -6,6 +6,7 @@ final name only when it is whole.
 
 import hashlib
 import os
+import secrets
 import sys
 import zlib
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
         The folder does not take files (missing, read-only or full).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         try:
             yield temporary
@@ -137,4 +138,7 @@ def sha256(path: PathLike) -> str:
     if str(path) == "-":
         raise OptionError("standard input has no checksum; write it to a file first")
     with opened(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while piece := stream.read(CHUNK):
+            digest.update(piece)
+        return digest.hexdigest()

@@ -5,13 +5,15 @@ The manifest comes first with what the run is (inputs, model, options), and last
 checksums and counts. A run that was killed is resumed by writing the parts that are missing.
 """
 
+import gzip
 import json
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from fastseq._lazy import load
 from fastseq.errors import FormatError, MissingFileError, ResumeError, UnreadableFileError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MANIFEST = "manifest.json"
+# endings of one file, against the name of a folder of parts
+SINGLE = (".tsv", ".csv", ".parquet", ".tsv.gz", ".csv.gz")
 
 
 class ResultFolder:
@@ -37,6 +41,8 @@ class ResultFolder:
         Whether a folder that already holds a manifest may be continued.
     overwrite : bool
         Whether what another run left there may be deleted.
+    shared : bool
+        Whether other workers of the same run may have opened the folder already.
 
     Raises
     ------
@@ -53,6 +59,7 @@ class ResultFolder:
         *,
         resume: bool = False,
         overwrite: bool = False,
+        shared: bool = False,
     ) -> None:
         self.path = Path(path)
         self.identity = json.loads(json.dumps(identity))
@@ -63,7 +70,7 @@ class ResultFolder:
         if overwrite:
             self._clear()
         if (self.path / MANIFEST).exists():
-            self._continue(resume)
+            self._continue(resume or shared)
         elif list(self.path.glob("part-*.parquet")):
             raise ResumeError(
                 f"{path}: holds parts but no {MANIFEST}; choose another folder or overwrite it"
@@ -98,6 +105,10 @@ class ResultFolder:
         """Say whether a part is there, and so is whole."""
         return self.part(number).exists()
 
+    def count(self) -> int:
+        """Return how many parts are there."""
+        return len(list(self.path.glob("part-*.parquet")))
+
     def write(self, number: int, table: "pa.Table", counts: Mapping[str, int]) -> None:
         """Write one part: all of it, or nothing under its name.
 
@@ -111,17 +122,8 @@ class ResultFolder:
         parquet = load("pyarrow.parquet")
         metadata = {"fastseq": json.dumps({"counts": dict(counts)})}
         table = table.replace_schema_metadata(metadata)
-        floats = [field.name for field in table.schema if "float" in str(field.type)]
-        texts = [field.name for field in table.schema if field.name not in floats]
         sink = BytesIO()
-        parquet.write_table(
-            table,
-            sink,
-            compression="zstd",
-            use_dictionary=texts,
-            # floats of one column share their high bytes; zstd sees that only byte by byte
-            use_byte_stream_split=floats,
-        )
+        parquet.write_table(table, sink, **_encoding(table))
         with replacing(self.part(number)) as temporary:
             temporary.write_bytes(sink.getbuffer())
 
@@ -218,6 +220,85 @@ def to_frame(table: "pa.Table") -> "pd.DataFrame":
         missing = column.is_null().to_numpy(zero_copy_only=False)
         frame["norm_pos"] = pandas.arrays.IntegerArray(values.copy(), missing.copy())
     return frame
+
+
+def write_single(parts: "Iterable[pa.Table]", path: str | PathLike) -> dict:
+    """Write tables to one file as they come; return rows and counts per status.
+
+    The ending says how: .parquet, .csv, else TSV, gzipped where it ends in .gz; ``-`` is TSV on
+    standard output. A file appears under its name only when it is whole. Missing values are empty.
+
+    Raises
+    ------
+    UnreadableFileError
+        The folder does not take files.
+    """
+    name, counts = fspath(path), Counter()
+
+    def counted() -> "Iterator[pa.Table]":
+        for table in parts:
+            if "status" in table.column_names:
+                counts.update(table["status"].to_pylist())
+            yield table
+
+    if name == "-":
+        _write_text(counted(), sys.stdout.buffer, "\t")
+    else:
+        with replacing(path) as temporary, temporary.open("wb") as out:
+            if name.endswith(".parquet"):
+                _write_parquet(counted(), out)
+            elif name.endswith(".gz"):
+                # no name and no time inside, so that equal tables are equal files
+                with gzip.GzipFile("", "wb", 6, out, mtime=0) as packed:
+                    _write_text(counted(), packed, "," if ".csv" in name else "\t")
+            else:
+                _write_text(counted(), out, "," if name.endswith(".csv") else "\t")
+    return {"rows": sum(counts.values()), "counts": dict(sorted(counts.items()))}
+
+
+def export(folder: str | PathLike, path: str | PathLike) -> dict:
+    """Write a finished result folder to one file, as `write_single` does."""
+    return write_single(tables(folder), path)
+
+
+def _write_text(
+    parts: "Iterable[pa.Table]", out: IO[bytes] | gzip.GzipFile, separator: str
+) -> None:
+    csv = load("pyarrow.csv")
+    for number, table in enumerate(parts):
+        if number == 0:
+            out.write(separator.join(table.column_names).encode() + b"\n")
+        # "needed" puts quotes around every text, which no genomics tool expects in a TSV; commas
+        # in flags and alleles need them in a CSV
+        quoting = "none" if separator == "\t" else "needed"
+        options = csv.WriteOptions(include_header=False, delimiter=separator, quoting_style=quoting)
+        csv.write_csv(table, out, options)
+        out.flush()
+
+
+def _write_parquet(parts: "Iterable[pa.Table]", out: IO[bytes]) -> None:
+    parquet = load("pyarrow.parquet")
+    writer = None
+    try:
+        for table in parts:
+            table = table.replace_schema_metadata(None)
+            if writer is None:
+                writer = parquet.ParquetWriter(out, table.schema, **_encoding(table))
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _encoding(table: "pa.Table") -> dict:
+    """Return how the columns of a table are best laid out in Parquet."""
+    floats = [field.name for field in table.schema if "float" in str(field.type)]
+    return {
+        "compression": "zstd",
+        "use_dictionary": [name for name in table.column_names if name not in floats],
+        # floats of one column share their high bytes; zstd sees that only byte by byte
+        "use_byte_stream_split": floats,
+    }
 
 
 def _short(value: object) -> str:

@@ -75,7 +75,7 @@ def pick(frame: "pd.DataFrame", columns: Sequence[str], where: object) -> "pd.Da
             f"{where}: no column {', '.join(map(repr, missing))}; it has "
             f"{', '.join(map(str, frame.columns))}"
         )
-    return frame[list(columns)]
+    return frame.loc[:, list(columns)]
 
 
 def read_sequences(

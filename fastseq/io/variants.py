@@ -1,35 +1,35 @@
-"""Variants from whatever holds them: VCF, BCF, tables, texts; and contig names brought together."""
+"""Variants from whatever holds them: VCF, BCF, tables, texts, or every SNV of a region."""
 
+import hashlib
 import re
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastseq._lazy import load
-from fastseq.errors import ContigError, FastseqWarning, OptionError, TableError
-from fastseq.io.bed import Region
-from fastseq.io.fasta import Genome, listed
-from fastseq.io.files import chunks, first_bytes
+from fastseq.errors import OptionError, TableError
+from fastseq.io.bed import Region, read_regions
+from fastseq.io.contigs import ContigMap, with_places
+from fastseq.io.fasta import Genome
+from fastseq.io.files import first_bytes, sha256
 from fastseq.io.tables import read_table
 from fastseq.io.vcf import BCF, BLOCK, read_vcf
-from fastseq.sequence.alleles import Variants
+from fastseq.sequence.alleles import Variants, every_snv
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Source: TypeAlias = "str | PathLike | pd.DataFrame | Sequence[str]"
-ContigMap: TypeAlias = "Mapping[str, str] | str | PathLike | None"
+Regions: TypeAlias = "str | PathLike | Sequence[str] | None"
 
 COLUMNS = ("chrom", "pos", "ref", "alt")
 # contigs may hold colons (HLA*01:01), and so may breakends
 TEXT = re.compile(r"^(.+):([\d,]+):([^:]+):(.+)$")
-ROMAN = ((50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
-# blocks held back while no contig is known: a file may begin with contigs that the FASTA lacks
-PATIENCE = 16
 
 
 def read_variants(source: Source, *, block: int = BLOCK) -> Iterator[Variants]:
@@ -57,10 +57,10 @@ def read_variants(source: Source, *, block: int = BLOCK) -> Iterator[Variants]:
         names = first_bytes(source).partition(b"\n")[0].decode("utf-8", "replace")
         text = [name for name in re.split(r"[\t,;\r]", names) if _plain(name) != "pos"]
         yield from _from_table(read_table(source, text=text), fspath(source), block)
-    elif hasattr(source, "columns"):
-        yield from _from_table(source, "the table", block)
-    else:
+    elif isinstance(source, Sequence):
         yield from _from_texts(list(source), block)
+    else:
+        yield from _from_table(source, "the table", block)
 
 
 def _is_vcf(head: bytes) -> bool:
@@ -120,123 +120,95 @@ def within(blocks: Iterable[Variants], regions: Sequence[Region]) -> Iterator[Va
         yield block[keep]
 
 
-def contig_places(
-    contigs: Sequence[str], genome: Genome, mapping: ContigMap = None
-) -> NDArray[np.int32]:
-    """Return the genome's contig for each name, -1 where it has none.
+@dataclass(frozen=True, eq=False)
+class VariantInput:
+    """Which alleles a run scores: the variants of a source, or every SNV of some regions.
 
     Parameters
     ----------
-    contigs : sequence of str
-    genome : Genome
-    mapping : mapping, path, "chr", "roman" or None
-        None: equal names only. A mapping, or a file of two columns, from the names of the
-        variants to those of the FASTA. "chr" drops or adds the prefix; "roman" also reads
-        chromosome7, chr7 and 7 as chrVII.
+    source : path-like, DataFrame, list of str, or None
+        As `read_variants`; None with ``saturate``.
+    contig_map : mapping, path, "chr", "roman" or None
+        From the variants' contig names to the FASTA's.
+    regions : str, path, list of str or None
+        Only records whose POS lies in them.
+    saturate : str, path, list of str or None
+        Regions of which every single-base substitution is an allele.
+    block : int
+        Input records (positions, with ``saturate``) in a block.
 
     Raises
     ------
     OptionError
-        A file of names without two columns.
+        Both a source and ``saturate`` are given, or neither.
     """
-    place = {name: at for at, name in enumerate(genome.names)}
-    if mapping is None:
-        return np.array([place.get(name, -1) for name in contigs], np.int32)
-    if mapping in ("chr", "roman"):
-        core: Callable[[str], str] = _roman if mapping == "roman" else _bare
-        cores = {core(name): at for name, at in reversed(place.items())} | place
-        return np.array([cores.get(name, cores.get(core(name), -1)) for name in contigs], np.int32)
-    names = mapping if isinstance(mapping, Mapping) else _read_map(mapping)
-    return np.array([place.get(names.get(name, name), -1) for name in contigs], np.int32)
+
+    source: "Source | None" = None
+    contig_map: ContigMap = None
+    regions: Regions = None
+    saturate: Regions = None
+    block: int = BLOCK
+
+    def __post_init__(self) -> None:
+        if (self.source is None) == (self.saturate is None):
+            raise OptionError("expected either variants or saturate=, the regions of all SNVs")
+        if self.block < 1:
+            raise OptionError(f"{self.block} records in a part; expected at least 1")
+
+    def blocks(self, genome: Genome) -> Iterator[tuple[Variants, NDArray[np.int32]]]:
+        """Yield blocks of variants, each with the genome's contig of each of its names."""
+        if self.saturate is not None:
+            # regions carry the FASTA's own names
+            regions = read_regions(self.saturate)
+            yield from with_places(_saturated(genome, regions, self.block), genome, self.contig_map)
+            return
+        assert self.source is not None
+        blocks = read_variants(self.source, block=self.block)
+        if self.regions is not None:
+            blocks = within(blocks, read_regions(self.regions))
+        yield from with_places(blocks, genome, self.contig_map)
+
+    def identity(self) -> dict:
+        """Return what the input is, in JSON values, files by their checksums."""
+        return {
+            "variants": _fingerprint(self.source),
+            "contig_map": _named(self.contig_map),
+            "regions": _named(self.regions),
+            "saturate": _named(self.saturate),
+            "block": self.block,
+        }
 
 
-def _bare(name: str) -> str:
-    core = re.sub(r"^(chromosome|chrom|chr)_?", "", name, flags=re.IGNORECASE)
-    return "#M" if core.upper() in ("M", "MT", "MITO") else f"#{core.upper()}"
+def _saturated(genome: Genome, regions: Sequence[Region], block: int) -> Iterator[Variants]:
+    first = 0
+    for region in regions:
+        size = genome.contigs[genome.names[genome.index(region.chrom)]]
+        end = size if region.end is None else min(region.end, size)
+        for start in range(region.start, end, block):
+            stop = min(start + block, end)
+            codes = genome.codes(region.chrom, start, stop)
+            yield every_snv(region.chrom, start, codes, first)
+            first += stop - start
+    if first == 0:
+        raise OptionError("the regions hold no base of the genome")
 
 
-def _roman(name: str) -> str:
-    core = _bare(name)
-    if not core[1:].isdigit():
-        return core
-    number, text = int(core[1:]), ""
-    for value, letters in (
-        (50, "L"),
-        (40, "XL"),
-        (10, "X"),
-        (9, "IX"),
-        (5, "V"),
-        (4, "IV"),
-        (1, "I"),
-    ):
-        text += letters * (number // value)
-        number %= value
-    return f"#{text}"
+def _fingerprint(source: "Source | None") -> dict | None:
+    if source is None:
+        return None
+    if isinstance(source, (str, PathLike)):
+        if fspath(source) == "-":
+            return {"name": "-"}
+        return {"name": Path(source).name, "sha256": sha256(source)}
+    text = "\n".join(source) if isinstance(source, Sequence) else source.to_csv(index=False)
+    return {"name": "table", "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def _read_map(path: str | PathLike) -> dict[str, str]:
-    from_file = b"".join(chunks(path)).decode("utf-8", "replace").splitlines()
-    names = {}
-    for number, line in enumerate(from_file, 1):
-        fields = line.split()
-        if not fields or line.startswith("#"):
-            continue
-        if len(fields) != 2:
-            raise OptionError(
-                f"{path}: line {number} is {line[:60]!r}; expected two columns, the variants' "
-                "contig name and the FASTA's"
-            )
-        names[fields[0]] = fields[1]
-    return names
-
-
-def with_places(
-    blocks: Iterable[Variants], genome: Genome, mapping: ContigMap = None
-) -> Iterator[tuple[Variants, NDArray[np.int32]]]:
-    """Yield each block with the genome's contig of each of its names.
-
-    Blocks are held back until one names a contig that the genome has.
-
-    Raises
-    ------
-    ContigError
-        The variants and the genome have no name in common; the message shows both lists.
-
-    Warns
-    -----
-    FastseqWarning
-        Once, where some contigs are not in the genome; their records are marked.
-    """
-    held: list[Variants] = []
-    warned = seen = False
-    if mapping is not None and not isinstance(mapping, Mapping) and mapping not in ("chr", "roman"):
-        mapping = _read_map(mapping)
-    for block in blocks:
-        places = contig_places(block.contigs, genome, mapping)
-        if not seen and len(block) and (places < 0).all():
-            held.append(block)
-            if len(held) < PATIENCE:
-                continue
-        if held:
-            if (places < 0).all():
-                break
-            for early in held:
-                yield early, contig_places(early.contigs, genome, mapping)
-            held = []
-        seen = seen or bool(len(block))
-        if not warned and (places < 0).any():
-            warned = True
-            unknown = [name for name, place in zip(block.contigs, places) if place < 0]
-            warnings.warn(
-                f"{genome.source} has no contig {listed(unknown, 4)}: such records get the "
-                "status unknown_contig",
-                FastseqWarning,
-                stacklevel=2,
-            )
-        yield block, places
-    if held:
-        raise ContigError(
-            f"the variants name contigs {listed(held[-1].contigs, 4)}; {genome.source} has "
-            f"{listed(genome.names, 4)}: no name in common (--contig-map FILE with two columns, "
-            "the variants' name and the FASTA's, or --contig-map chr or roman)"
-        )
+def _named(value: "ContigMap | Regions") -> object:
+    """Return an option in JSON values; a file by name and checksum."""
+    if isinstance(value, (str, PathLike)):
+        path = Path(value)
+        return {"name": path.name, "sha256": sha256(path)} if path.is_file() else fspath(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value if value is None else list(value)

@@ -1,25 +1,20 @@
 """What a run is, as JSON values: a folder of results takes parts of one identity only."""
 
 import hashlib
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from os import PathLike, fspath
 from pathlib import Path
 
-from fastseq.io.files import sha256
-from fastseq.io.variants import ContigMap, Source
+from fastseq.io.variants import VariantInput
 from fastseq.lower.plan import Plan
 from fastseq.score.scorer import Scorer
 
 
-def run_identity(
-    run: Scorer, variants: Source, *, contig_map: ContigMap = None, regions: object = None
-) -> dict:
+def run_identity(run: Scorer, variants: VariantInput) -> dict:
     """Return inputs with their hashes, the models' hashes, options, precision and version."""
     return {
         "kind": "variant scores",
         "version": _version(),
-        "variants": _source(variants),
+        **variants.identity(),
         "genome": {"name": Path(run.genome.source).name, "sha256": run.genome.digest()},
         "models": [model_digest(plan) for plan in run.plans],
         "precision": [plan.precision for plan in run.plans],
@@ -35,8 +30,6 @@ def run_identity(
         "scale": run.scale,
         "log2fc": _log2fc(run),
         "reduce": run.reduce,
-        "contig_map": _named(contig_map),
-        "regions": regions if regions is None or isinstance(regions, str) else _named(regions),
     }
 
 
@@ -65,21 +58,3 @@ def _log2fc(run: Scorer) -> str:
     if scale in ("log2", "ln"):
         return "diff" if scale == "log2" else "diff / ln 2"
     return f"none: no ratio can be formed on the scale {scale}"
-
-
-def _source(variants: Source) -> dict:
-    if isinstance(variants, str | PathLike):
-        if fspath(variants) == "-":
-            return {"name": "-"}
-        return {"name": Path(variants).name, "sha256": sha256(variants)}
-    text = variants.to_csv(index=False) if hasattr(variants, "to_csv") else "\n".join(variants)
-    return {"name": "table", "sha256": hashlib.sha256(text.encode()).hexdigest()}
-
-
-def _named(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, str | PathLike):
-        name = fspath(value)
-        return {"name": Path(name).name, "sha256": sha256(name)} if Path(name).exists() else name
-    return value if value is None else list(value)

@@ -15,7 +15,16 @@ from fastseq.models.specs import OutputScale
 from fastseq.run import views as viewed
 from fastseq.run.views import Views
 from fastseq.sequence import alleles
-from fastseq.sequence.alleles import CODE, FLAGS, OK, STATUS, Alleles, MismatchPolicy, Variants
+from fastseq.sequence.alleles import (
+    CODE,
+    FLAGS,
+    OK,
+    STATUS,
+    Alleles,
+    MismatchPolicy,
+    Variants,
+    gather,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -192,9 +201,8 @@ def variant_columns(block: Variants, found: Alleles) -> "dict[str, pa.Array]":
     pa = load("pyarrow")
     ok = found.status == OK
     spans = found.text_offsets[:-1].reshape(-1, 2), found.text_offsets[1:].reshape(-1, 2)
-    normal = Variants(found.texts, [], *[np.empty(0)] * 6)
     norm_ref, norm_alt = (
-        _strings(*normal.texts(np.stack([spans[0][:, at], spans[1][:, at]], 1)), ok)
+        _strings(*gather(found.texts, np.stack([spans[0][:, at], spans[1][:, at]], 1)), ok)
         for at in range(2)
     )
     flags = [
@@ -204,9 +212,9 @@ def variant_columns(block: Variants, found: Alleles) -> "dict[str, pa.Array]":
     return {
         "chrom": pa.array(block.contigs, pa.string()).take(pa.array(block.chrom)),
         "pos": pa.array(block.pos),
-        "id": _strings(*block.texts(block.id)),
-        "ref": _strings(*block.texts(block.ref)),
-        "alt": _strings(*block.texts(block.alt)),
+        "id": _strings(*gather(block.text, block.id)),
+        "ref": _strings(*gather(block.text, block.ref)),
+        "alt": _strings(*gather(block.text, block.alt)),
         "norm_pos": pa.array(found.anchor + 1, mask=~ok),
         "norm_ref": norm_ref,
         "norm_alt": norm_alt,

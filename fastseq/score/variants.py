@@ -2,18 +2,22 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from os import PathLike
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Literal
+
+import torch
 
 from fastseq._lazy import load
 from fastseq.errors import OptionError
-from fastseq.io.bed import read_regions
+from fastseq.io.contigs import ContigMap
 from fastseq.io.fasta import Genome
-from fastseq.io.results import ResultFolder, to_frame
-from fastseq.io.variants import ContigMap, Source, read_variants, with_places, within
-from fastseq.lower.plan import Precision, Runnable, lower_all
+from fastseq.io.results import SINGLE, ResultFolder, to_frame, write_single
+from fastseq.io.variants import Regions, Source, VariantInput
+from fastseq.lower.plan import Plan, Precision, Runnable, lower_all
 from fastseq.models.specs import OutputScale
+from fastseq.run.shards import Place, place, supervise
 from fastseq.run.views import Views
+from fastseq.score.dry import dry_run as run_dry
 from fastseq.score.identity import run_identity
 from fastseq.score.scorer import Scorer
 from fastseq.sequence.alleles import MismatchPolicy
@@ -24,8 +28,9 @@ if TYPE_CHECKING:
 
 Anchor = Literal["L//2", "L//2-1"]
 
-# input records in a block, which is a shard of the output
-BLOCK = 65_536
+ALONE = Place()
+# input records in a block, which is a part of the output: about 1 MB of Parquet
+SHARD = 65_536
 
 
 def scorer(
@@ -81,36 +86,26 @@ def scorer(
 
 def score_blocks(
     run: Scorer,
-    variants: Source,
+    variants: VariantInput,
     *,
-    contig_map: ContigMap = None,
-    regions: str | PathLike | Sequence[str] | None = None,
-    block: int = BLOCK,
     skip: Callable[[int], bool] = lambda number: False,
     progress: bool = False,
 ) -> "Iterator[pa.Table | None]":
-    """Yield one table per block of ``block`` input records, in order; None for blocks to skip.
+    """Yield one table per block of input records, in order; None for blocks to skip.
 
-    Memory is bounded by the genome, the model and one block. Parameters and errors are those of
-    `score_variants`; ``skip`` says of a block's number whether it is wanted.
+    Memory is bounded by the genome, the model and one block. ``skip`` says of a block's number
+    whether it is not wanted. Errors are those of `score_variants`.
     """
-    blocks = read_variants(variants, block=block)
-    if regions is not None:
-        blocks = within(blocks, read_regions(regions))
-    bar = load("tqdm").tqdm(desc="score", unit="allele", unit_scale=True) if progress else None
-    try:
-        for number, (part, places) in enumerate(with_places(blocks, run.genome, contig_map)):
+    tqdm = load("tqdm").tqdm
+    with tqdm(desc="score", unit="allele", unit_scale=True, disable=not progress) as bar:
+        for number, (part, places) in enumerate(variants.blocks(run.genome)):
             yield None if skip(number) else run.score(part, places)
-            if bar is not None:
-                bar.update(len(part))
-    finally:
-        if bar is not None:
-            bar.close()
+            bar.update(len(part))
 
 
 def score_variants(
     model: Runnable | Sequence[Runnable],
-    variants: Source,
+    variants: "Source | None",
     fasta: str | PathLike | Genome,
     *,
     length: int | None = None,
@@ -120,13 +115,17 @@ def score_variants(
     anchor: Anchor = "L//2",
     on_ref_mismatch: MismatchPolicy = "skip",
     contig_map: ContigMap = None,
-    regions: str | PathLike | Sequence[str] | None = None,
+    regions: Regions = None,
+    saturate: Regions = None,
     scale: OutputScale = "output",
     pseudocount: float = 1.0,
     reduce: Literal["sum", "mean"] | None = None,
     output: str | PathLike | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    dry_run: bool = False,
+    workers: int = 1,
+    shard: int = SHARD,
     batch_size: int | None = None,
     device: str | None = None,
     precision: Precision | None = None,
@@ -141,8 +140,9 @@ def score_variants(
     ----------
     model : nn.Module, checkpoint path, Plan, or a list of these
         A list is an ensemble, averaged before any difference.
-    variants : path-like, DataFrame or list of str
-        VCF or BCF (``-``: standard input), table, or texts ``chrom:pos:ref:alt``.
+    variants : path-like, DataFrame, list of str, or None
+        VCF or BCF (``-``: standard input), table, or texts ``chrom:pos:ref:alt``; None with
+        ``saturate``.
     fasta : path-like or Genome
     length : int, optional
         Window in bp: the variable part (default), placed inside the model's constant flanks, or
@@ -161,15 +161,25 @@ def score_variants(
         From the variants' contig names to the FASTA's.
     regions : str, path or list of str, optional
         Only records whose POS lies in them: ``chrom:first-last`` or a BED file.
+    saturate : str, path or list of str, optional
+        Regions of which every substitution of a known base is scored, each in its own window.
     scale : {"output", "logit"}
     pseudocount : float
         Added to both sides of the fold change.
     reduce : {"sum", "mean"}, optional
         How a profile model's positions become one number.
     output : path-like, optional
-        A folder for Parquet parts and a manifest, instead of a DataFrame.
+        A folder for Parquet parts and a manifest; or, by its ending (.tsv, .csv, .parquet, .gz of
+        the first two) one file, or ``-`` for TSV on standard output, written as the scores come.
     resume, overwrite : bool
-        Continue, or replace, what ``output`` already holds.
+        Continue, or replace, the run that the folder ``output`` holds.
+    dry_run : bool
+        Score nothing: return counts per status and estimates of time and memory.
+    workers : int
+        Processes that share the parts of the folder ``output``. Under torchrun or in a SLURM
+        array, each process does the parts of its rank, and the last one writes the manifest.
+    shard : int
+        Input records in a part.
     batch_size, device, precision
         As for `fastseq.predict`.
     progress : bool
@@ -191,6 +201,8 @@ def score_variants(
         An input cannot be read.
     ResumeError
         ``output`` holds another run, or this one and ``resume`` is false.
+    WorkerError
+        Workers died again and again.
     OptionError, ModelError
         As for `fastseq.predict`.
 
@@ -199,46 +211,105 @@ def score_variants(
     diff is ALT minus REF, carried as a difference through the model where it can be. Averages
     over strands, shifts and models come before differences and ratios.
     """
-    run = scorer(
-        model,
-        fasta,
-        length=length,
-        strands=strands,
-        shifts=shifts,
-        normalize=normalize,
-        anchor=anchor,
-        on_ref_mismatch=on_ref_mismatch,
-        scale=scale,
-        pseudocount=pseudocount,
-        reduce=reduce,
-        batch_size=batch_size,
-        device=device,
-        precision=precision,
-    )
-    options = {"contig_map": contig_map, "regions": regions}
-    if output is None:
-        if resume or overwrite:
-            raise OptionError("resume and overwrite need output=, the folder of the run")
-        parts = list(score_blocks(run, variants, progress=progress, **options))
+    genome = fasta if isinstance(fasta, Genome) else Genome.open(fasta)
+    options = {
+        "length": length, "strands": strands, "shifts": tuple(shifts), "normalize": normalize,
+        "anchor": anchor, "on_ref_mismatch": on_ref_mismatch, "scale": scale,
+        "pseudocount": pseudocount, "reduce": reduce, "batch_size": batch_size, "device": device,
+        "precision": precision,
+    }  # fmt: skip
+    run = scorer(model, genome, **options)
+    source = VariantInput(variants, contig_map, regions, saturate, shard)
+    if dry_run:
+        return run_dry(run, source)
+    name = None if output is None else fspath(output)
+    single = name is not None and (name == "-" or name.endswith(SINGLE))
+    if (name is None or single) and (resume or overwrite or workers != 1):
+        raise OptionError("resume, overwrite and workers need output= to be the folder of the run")
+    if name is None:
+        parts = list(score_blocks(run, source, progress=progress))
         return to_frame(load("pyarrow").concat_tables(parts))
+    if single:
+        return write_single(score_blocks(run, source, progress=progress), name)
+    where = place()
     folder = ResultFolder(
-        output, run_identity(run, variants, **options), resume=resume, overwrite=overwrite
+        name, run_identity(run, source), resume=resume, overwrite=overwrite, shared=where.size > 1
     )
-    return write_parts(run, variants, folder, progress=progress, **options)
+    if workers > 1:
+        return _over_workers(model, genome, options, source, folder, workers, progress)
+    return write_parts(run, source, folder, where=where, progress=progress)
 
 
 def write_parts(
     run: Scorer,
-    variants: Source,
+    variants: VariantInput,
     folder: ResultFolder,
     *,
+    where: Place = ALONE,
     progress: bool = False,
-    **options: object,
 ) -> dict:
-    """Score what a folder lacks, part by part, and finish its manifest; return that."""
+    """Score what a folder lacks of one worker's parts; return the manifest, finished or not.
+
+    Whoever finds all parts there finishes the manifest.
+    """
     number = -1
-    parts = score_blocks(run, variants, skip=folder.has, progress=progress, **options)
+    parts = score_blocks(
+        run,
+        variants,
+        skip=lambda number: not where.owns(number) or folder.has(number),
+        progress=progress,
+    )
     for number, table in enumerate(parts):
         if table is not None:
             folder.write(number, table, Counter(table["status"].to_pylist()))
-    return folder.finish(number + 1)
+    if where.size == 1 or all(map(folder.has, range(number + 1))):
+        return folder.finish(number + 1)
+    return {"complete": False, "identity": folder.identity}
+
+
+def _over_workers(
+    model: Runnable | Sequence[Runnable],
+    genome: Genome,
+    options: dict,
+    variants: VariantInput,
+    folder: ResultFolder,
+    workers: int,
+    progress: bool,
+) -> dict:
+    """Share the parts of a folder among processes of this machine; return the manifest."""
+    members = model if isinstance(model, list | tuple) else [model]
+    if variants.source == "-" or any(isinstance(member, Plan) for member in members):
+        raise OptionError(
+            "workers need models as modules or checkpoint paths, and variants from a file"
+        )
+    shared = folder.path / ".genome.codes"
+    genome.save(shared)
+    bar = load("tqdm").tqdm(desc="score", unit="part", disable=not progress)
+    try:
+        supervise(
+            _work,
+            (model, shared, options, variants, folder.path, folder.identity),
+            workers,
+            tick=lambda: bar.update(folder.count() - bar.n),
+        )
+    finally:
+        shared.unlink(missing_ok=True)
+        bar.close()
+    return folder.finish(folder.count())
+
+
+def _work(
+    where: Place,
+    model: Runnable | Sequence[Runnable],
+    genome: PathLike,
+    options: dict,
+    variants: VariantInput,
+    path: PathLike,
+    identity: dict,
+) -> None:
+    """Do one worker's parts of a folder that is open already."""
+    # one core each: threads of several workers would fight over the same cores
+    torch.set_num_threads(1)
+    run = scorer(model, genome, **options)
+    folder = ResultFolder(path, identity, shared=True)
+    write_parts(run, variants, folder, where=where)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastseq._native import alleles as native
-from fastseq.arrays import Codes
+from fastseq.arrays import UNKNOWN, Codes
 from fastseq.errors import OptionError, ReferenceMismatchError
 from fastseq.sequence.edits import Edits
 
@@ -28,6 +28,13 @@ PADDED, N_IN_WINDOW, LEFT_SHIFTED, SWAPPED, FORCED = 1, 2, 4, 8, 16
 POLICIES = {"skip": 0, "swap": 1, "force": 2, "error": 0}
 CODE = np.full(256, 4, np.uint8)
 CODE[np.frombuffer(b"ACGTacgt", np.uint8)] = [0, 1, 2, 3, 0, 1, 2, 3]
+
+
+def gather(
+    text: NDArray[np.uint8], spans: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Return [start, end) slices of a text, (v, 2), one after the other, and their offsets."""
+    return native.gather(text, np.ascontiguousarray(spans))
 
 
 class HasCodes(Protocol):
@@ -81,10 +88,6 @@ class Variants:
             np.ascontiguousarray(self.alt[rows]), self.record[rows],
         )  # fmt: skip
 
-    def texts(self, spans: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """Return slices of the buffer one after the other, and their offsets, (v + 1,)."""
-        return native.gather(self.text, spans)
-
     @classmethod
     def from_texts(
         cls,
@@ -119,12 +122,41 @@ class Variants:
                 at += len(allele) + 1
             at -= 1
         table = np.array(rows, np.int64).reshape(-1, 9)
-        span = [np.ascontiguousarray(table[:, left : left + 2]) for left in (2, 4, 6)]
+        ids, refs, spans = (np.ascontiguousarray(table[:, at : at + 2]) for at in (2, 4, 6))
         text = np.frombuffer(b"".join(pieces) + b"\n", np.uint8)
         return cls(
-            text, list(names), table[:, 0].astype(np.int32), table[:, 1].copy(), *span,
-            table[:, 8] + first_record,
+            text, list(names), table[:, 0].astype(np.int32), table[:, 1].copy(), ids, refs,
+            spans, table[:, 8] + first_record,
         )  # fmt: skip
+
+
+def every_snv(chrom: str, start: int, codes: Codes, first_record: int = 0) -> Variants:
+    """Return the three substitutions of every known base, position by position, A C G T.
+
+    Parameters
+    ----------
+    chrom : str
+    start : int
+        0-based contig position of the first base.
+    codes : uint8, (length,)
+    first_record : int
+
+    Examples
+    --------
+    >>> snvs = every_snv("chr1", 9, np.array([0, 4], np.uint8))
+    >>> snvs.pos.tolist(), snvs.ref[:, 0].tolist(), snvs.alt[:, 0].tolist()
+    ([10, 10, 10], [0, 0, 0], [1, 2, 3])
+    """
+    differs = (codes[:, None] != np.arange(4, dtype=np.uint8)) & (codes[:, None] < 4)
+    at, letter = np.nonzero(differs)
+    place = codes[at].astype(np.int64)
+    ids = np.full((len(at), 2), 4, np.int64)
+    ids[:, 1] = 5
+    return Variants(
+        np.frombuffer(b"ACGT.", np.uint8), [chrom], np.zeros(len(at), np.int32), at + start + 1,
+        ids, np.stack([place, place + 1], 1), np.stack([letter, letter + 1], 1),
+        at + first_record,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,7 +323,8 @@ def edits(
     offsets = np.concatenate([[0], np.cumsum(total)])
     # where each inserted code comes from; a refill takes its codes below
     source = np.repeat(found.offsets[:-1][rows] - offsets[:-1], total) + np.arange(offsets[-1])
-    inserted = found.inserted[np.minimum(source, max(len(found.inserted) - 1, 0))]
+    pool = np.append(found.inserted, np.uint8(UNKNOWN))
+    inserted = pool[np.minimum(source, len(found.inserted))]
     for edit in long.tolist():
         allele = rows[edit]
         behind = found.start[allele] + found.removed[allele]

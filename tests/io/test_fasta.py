@@ -69,7 +69,7 @@ def test_chunks_may_cut_anywhere(step, cut):
     data = fasta(4)
     parts = [data[:cut], *(data[at : at + step] for at in range(cut, len(data), step))]
     with mock.patch.object(fasta_module, "chunks", return_value=filter(None, parts)):
-        genome = Genome.open("cut")
+        genome = Genome.open("-")
     assert {name: genome.text(name, 0, size) for name, size in genome.contigs.items()} == {
         name: text.upper().replace("R", "N").replace("Y", "N") for name, text in TEXT.items()
     }
@@ -103,6 +103,22 @@ def test_windows_are_slices(text, start, length):
     genome = Genome.from_sequences({"left": "ACGT", "x": text, "right": "ACGT"})
     padded = "N" * 100 + text + "N" * 100
     assert genome.text("x", start, start + length) == padded[100 + start : 100 + start + length]
+
+
+def test_a_saved_genome_is_mapped(tmp_path):
+    path = tmp_path / "g.fa"
+    path.write_bytes(fasta(4))
+    genome = Genome.open(path)
+    genome.save(tmp_path / "g.codes")
+    again = Genome.open(tmp_path / "g.codes")
+    assert again.digest() == genome.digest()
+    assert again.contigs == genome.contigs
+    assert again.text("chr1", -1, 14) == genome.text("chr1", -1, 14)
+    assert again.members.tolist() == genome.members.tolist()
+    data = (tmp_path / "g.codes").read_bytes()
+    (tmp_path / "g.codes").write_bytes(data[:-1])
+    with pytest.raises(FormatError, match="cut off; save the genome again"):
+        Genome.open(tmp_path / "g.codes")
 
 
 def test_written_fasta_reads_back_and_has_an_index(tmp_path):

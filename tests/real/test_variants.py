@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from fastseq.errors import ContigError, FastseqWarning
+from fastseq.io.contigs import with_places
 from fastseq.io.fasta import Genome
 from fastseq.io.tables import read_table
-from fastseq.io.variants import read_variants, with_places
+from fastseq.io.variants import read_variants
 from fastseq.run.views import Views
 from fastseq.score.scorer import Scorer
 from fastseq.sequence.alleles import OK, STATUS

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fastseq.errors import OptionError, ReferenceMismatchError
 from fastseq.io.fasta import Genome
-from fastseq.sequence.alleles import FLAGS, STATUS, Variants, edits, resolve
+from fastseq.sequence.alleles import FLAGS, STATUS, Variants, edits, every_snv, gather, resolve
 from fastseq.sequence.edits import apply
 from tests.reference import alleles as slow
 
@@ -106,7 +106,7 @@ def test_mismatch_policies():
 def test_alt_alleles_become_rows():
     variants = block((1, "G", "A,<X>,GG"), (2, "G", "T"))
     assert variants.record.tolist() == [0, 0, 0, 1]
-    texts, ends = variants.texts(variants.alt)
+    texts, ends = gather(variants.text, variants.alt)
     assert [texts[a:b].tobytes() for a, b in pairwise(ends)] == [b"A", b"<X>", b"GG", b"T"]
 
 
@@ -154,3 +154,12 @@ def test_edits_build_the_true_haplotype(case, length, margin, normalize):
     true = slow.haplotype(contig, pos, ref, alt)
     expected = slow.window(true, int(found.anchor[0]), length, before)
     assert "".join("ACGTN"[code] for code in seen) == expected
+
+
+def test_every_snv_of_a_stretch():
+    snvs = every_snv("c", 4, np.array([1, 4, 3], np.uint8), first_record=7)
+    assert snvs.pos.tolist() == [5, 5, 5, 7, 7, 7]
+    assert snvs.record.tolist() == [7, 7, 7, 9, 9, 9]
+    assert gather(snvs.text, snvs.ref)[0].tobytes() == b"CCCTTT"
+    assert gather(snvs.text, snvs.alt)[0].tobytes() == b"AGTACG"
+    assert gather(snvs.text, snvs.id)[0].tobytes() == b"......"
