@@ -146,7 +146,7 @@ def one_hot(
     key = (layout, dtype, unknown, ambiguity, alphabet)
     form, item, count = _FORMS.get(key) or _form(*key)
     rows = as_rows(seqs, unknown=count)
-    if length is None and pad == "right":
+    if length is None and pad == "right" and truncate == "error":
         length, side, cut = rows.longest, 0, 0
     else:
         length, side, cut = _placement(rows, length, pad, truncate)
@@ -286,7 +286,7 @@ def _placement(rows: Rows, length, pad, truncate) -> tuple[int, int, int]:
         return rows.longest, SIDE[pad], 0
     if length < 0:
         raise OptionError(f"length is {length}; expected 0 or more")
-    if rows.longest > length and truncate == "error":
+    if rows.n and rows.longest > length and truncate == "error":
         sizes = np.empty(rows.n, np.int64)
         rows.sizes(sizes)
         row = int(np.argmax(sizes > length))
