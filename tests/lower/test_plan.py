@@ -77,6 +77,59 @@ def test_effects_are_differences_of_predictions():
     np.testing.assert_allclose(deltas, 3 * (alt - head[edits.row]), rtol=1e-3, atol=3e-6)
 
 
+HEADS = {
+    "none": TargetSpec(("a", "b")),
+    "affine": TargetSpec(("a", "b"), slope=0.3, offset=-7.0),
+    "softplus": TargetSpec(("a", "b"), "softplus", slope=3.0, offset=1e6),
+    "sigmoid": TargetSpec(("a", "b"), "sigmoid"),
+    "bins": TargetSpec(activation="expected_bin", bins=(3, 7), slope=2.0),
+    "exchanged": TargetSpec(("a", "b"), "exp", strand_exchange=(1, 0)),
+}
+
+
+@pytest.mark.parametrize("scale", ["output", "logit"])
+@pytest.mark.parametrize("strand", ["+", "-"])
+@pytest.mark.parametrize("head", HEADS)
+def test_both_engines_agree(head, strand, scale):
+    model = network(2)
+    model.target_spec = HEADS[head]
+    model.input_spec = InputSpec(20, left="ACGTA", right="GG", unknown="uniform")
+    plan = fastseq.lower(model)
+    rows = random_codes(3, 19)
+    edits = Edits.substitutions(rows)
+    seen = {"left": 3, "length": 13, "strand": strand, "scale": scale}
+    y_full, full = plan.effects(rows, edits, engine="full", **seen)
+    y_ref, deltas = plan.effects(rows, edits, engine="incremental", **seen)
+    assert plan.incremental_pays
+    np.testing.assert_allclose(y_ref, y_full, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(deltas, full, rtol=1e-3, atol=2e-6 + 2e-6 * np.abs(full).max())
+    outside = (edits.start < 3) | (edits.start >= 16)
+    assert (deltas[outside] == 0).all()
+
+
+def test_words_are_edited_on_both_strands():
+    model = network(2)
+    plan = fastseq.lower(model, length=20)
+    rows = random_codes(2, 20)
+    edits = Edits(
+        np.array([0, 0, 1]), np.array([0, 7, 17]), np.array([3, 2, 3]),
+        np.array([1, 4, 2, 0, 3, 3, 2, 1], np.uint8), np.array([0, 3, 5, 8]),
+    )  # fmt: skip
+    for strand in "+-":
+        full = plan.effects(rows, edits, strand=strand)[1]
+        deltas = plan.effects(rows, edits, strand=strand, engine="incremental")[1]
+        np.testing.assert_allclose(deltas, full, rtol=1e-4, atol=1e-6)
+
+
+def test_plans_that_cannot_carry_differences_say_why():
+    rows = random_codes(1, 20)
+    for options in ({"precision": "bfloat16"}, {"sequences": 1}):
+        plan = Plan(network(), length=20, **options)
+        with pytest.raises(OptionError, match="engine='incremental' cannot run here: "):
+            plan.effects(rows, Edits.substitutions(rows), engine="incremental")
+        assert not plan.incremental_pays
+
+
 def test_identity_edits_have_no_effect_at_all():
     plan = fastseq.lower(network(), length=20)
     rows = random_codes(9, 20)
