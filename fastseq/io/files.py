@@ -8,13 +8,20 @@ import hashlib
 import os
 import secrets
 import sys
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from fastseq.errors import FormatError, MissingFileError, OptionError, UnreadableFileError
+from fastseq.errors import (
+    FastseqWarning,
+    FormatError,
+    MissingFileError,
+    OptionError,
+    UnreadableFileError,
+)
 
 CHUNK = 1 << 20
 GZIP = b"\x1f\x8b"
@@ -36,7 +43,7 @@ def chunks(path: PathLike, size: int = CHUNK) -> Iterator[bytes]:
         try:
             raw = stream.read(size)
             if raw[:2] == GZIP:
-                yield from inflate(raw, stream, size, path)
+                yield from (unblock if is_bgzip(raw) else inflate)(raw, stream, size, path)
                 return
             while raw:
                 yield raw
@@ -45,8 +52,48 @@ def chunks(path: PathLike, size: int = CHUNK) -> Iterator[bytes]:
             raise UnreadableFileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def is_bgzip(raw: bytes) -> bool:
+    """Say whether gzip data begin with a block that tells its own size, as bgzip writes them."""
+    return raw[3:4] == b"\x04" and raw[10:16] == b"\x06\x00BC\x02\x00"
+
+
+def unblock(raw: bytes, stream: IO[bytes], size: int, path: PathLike) -> Iterator[bytes]:
+    """Yield what bgzip's blocks hold; each is inflated where it lies, without copying the rest."""
+    at, texts, held, last = 0, [], 0, b""
+    while True:
+        end = at + int.from_bytes(raw[at + 16 : at + 18], "little") + 1
+        if len(raw) < at + 18 or len(raw) < end:
+            raw, at = raw[at:] + (more := stream.read(size)), 0
+            if more:
+                continue
+            break
+        if not is_bgzip(raw[at : at + 18]):
+            break
+        try:
+            last = zlib.decompress(memoryview(raw)[at:end], 31)
+        except zlib.error as error:
+            yield b"".join(texts)
+            raise FormatError(
+                f"{path}: damaged gzip data ({error}); fetch the file again"
+            ) from None
+        texts.append(last)
+        held, at = held + len(last), end
+        if held >= size:
+            yield b"".join(texts)
+            texts, held = [], 0
+    yield b"".join(texts)
+    if raw[at:]:
+        yield from inflate(raw[at:], stream, size, path)
+    elif last:
+        warnings.warn(
+            f"{path}: bgzip's closing block is missing; the file may have been cut off",
+            FastseqWarning,
+            stacklevel=2,
+        )
+
+
 def inflate(raw: bytes, stream: IO[bytes], size: int, path: PathLike) -> Iterator[bytes]:
-    """Yield what a stream of gzip members (bgzip's blocks among them) holds."""
+    """Yield what a stream of gzip members holds."""
     member = zlib.decompressobj(31)
     try:
         while raw:

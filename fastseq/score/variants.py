@@ -278,7 +278,8 @@ def _over_workers(
 ) -> dict:
     """Share the parts of a folder among processes of this machine; return the manifest."""
     members = model if isinstance(model, list | tuple) else [model]
-    if variants.source == "-" or any(isinstance(member, Plan) for member in members):
+    streamed = isinstance(variants.source, str) and variants.source == "-"
+    if streamed or any(isinstance(member, Plan) for member in members):
         raise OptionError(
             "workers need models as modules or checkpoint paths, and variants from a file"
         )

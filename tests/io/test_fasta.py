@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastseq.io.fasta as fasta_module
-from fastseq.errors import ContigError, FormatError, MissingFileError, OptionError
+from fastseq.errors import ContigError, FastseqWarning, FormatError, MissingFileError, OptionError
 from fastseq.io.fasta import HAS_UNKNOWN, PADDED, Genome, write_fasta
 
 TEXT = {"chr1": "ACGTNNacgtRYn", "chr2": "", "chr3": "TTTT"}
@@ -46,6 +46,7 @@ FORMS = {
     "gzip in members": gzip.compress(fasta(4)[:20]) + gzip.compress(fasta(4)[20:]),
     "gzip with zero padding": gzip.compress(fasta(4)) + bytes(64),
     "bgzip": bgzip(fasta(4)),
+    "bgzip, then gzip": bgzip(fasta(4)[:20]) + gzip.compress(fasta(4)[20:]),
     "blank lines": b"\n\n" + fasta(4).replace(b">chr3", b"\n>chr3"),
 }
 
@@ -145,6 +146,8 @@ def test_written_fasta_reads_back_and_has_an_index(tmp_path):
         (b">a\nAC\n>a\nGT\n", "contig a stands there twice"),
         (b">a\nACGT\nACEF\n", "contig a has 'E' at position 7"),
         (gzip.compress(fasta(4))[:-12], "gzip data end too early"),
+        (bgzip(fasta(4))[:-40], "gzip data end too early"),
+        (bgzip(fasta(4))[:-9].replace(b"\x00\x00\xff", b"\x00\x01\xff"), "gzip data"),
         (gzip.compress(fasta(4))[:30] + b"garbage" + gzip.compress(fasta(4))[37:], "damaged gzip"),
     ],
 )
@@ -152,6 +155,13 @@ def test_hostile_files_are_named(tmp_path, data, message):
     path = tmp_path / "genome.fa"
     path.write_bytes(data)
     with pytest.raises(FormatError, match=message):
+        Genome.open(path)
+
+
+def test_a_bgzip_without_its_closing_block_warns(tmp_path):
+    path = tmp_path / "genome.fa"
+    path.write_bytes(bgzip(fasta(4))[:-28])
+    with pytest.warns(FastseqWarning, match="closing block is missing"):
         Genome.open(path)
 
 
