@@ -9,12 +9,16 @@ from torch import Tensor, nn
 
 from fastseq._lazy import load
 from fastseq.errors import CheckpointError, MissingExtraError, MissingFileError
-from fastseq.models.motif_cnn import MotifCNN, ShallowMotifCNN
+from fastseq.models import registry
+from fastseq.models.motif_cnn import SHALLOW, MotifCNN
 
 Weights = dict[str, dict[str, np.ndarray]]
 
-# pools cannot be seen in the weights; these are the networks of so many convolutions
-_NETWORKS = {4: "motif_cnn", 2: "shallow_motif_cnn"}
+# what cannot be seen in the weights, for the deep and the shallow network
+_POOLS = {
+    4: {"pools": (1, 4, 4, 3), "dropout": (0.1, 0.2, 0.3, 0.4, 0.5)},
+    2: {name: SHALLOW[name] for name in ("pools", "dropout")},
+}
 
 
 def read_weights(path: str | Path) -> Weights:
@@ -77,7 +81,7 @@ def motif_cnn(
     convolutions = [x for name, x in layers.items() if name.startswith("conv1d")]
     dense = [x for name, x in layers.items() if name.startswith("dense")]
     norms = [x for name, x in layers.items() if name.startswith("batch_normalization")]
-    known = len(convolutions) in _NETWORKS and len(dense) == 2
+    known = len(convolutions) in _POOLS and len(dense) == 2
     if not known or len(norms) not in (0, len(convolutions) + 1):
         raise CheckpointError(
             f"{path}: {len(convolutions)} convolutions, {len(norms)} BatchNorms and {len(dense)} "
@@ -93,9 +97,8 @@ def motif_cnn(
         "first": first,
         "batch_norm": bool(norms),
     }
-    name = _NETWORKS[len(convolutions)]
-    model = (MotifCNN if name == "motif_cnn" else ShallowMotifCNN)(**sizes)
-    model.name, model.sizes = name, sizes  # as registry.build leaves them
+    model = registry.build("motif_cnn", **sizes, **_POOLS[len(convolutions)])
+    assert isinstance(model, MotifCNN)
     ours = [x for x in model.modules() if isinstance(x, nn.Conv1d)]
     for layer, weights in zip(ours, convolutions):
         _set(path, layer, weights, weights["kernel"].transpose(2, 1, 0))

@@ -16,12 +16,17 @@ from fastseq.models.specs import InputSpec, TargetSpec
 FIRST = {"exponential": Exponential, "relu": nn.ReLU}
 KERAS_EPSILON = 1e-3
 
+# two convolutions; the first pool spans 50 bp, so that a filter has to be a whole motif
+SHALLOW = {
+    "channels": (24, 48), "kernels": (19, 3), "pools": (50, 2), "dropout": (0.1, 0.2, 0.5),
+}  # fmt: skip
+
 
 class MotifCNN(nn.Module):
     """Convolutions, each with BatchNorm, activation, dropout and max-pool, then two dense layers.
 
-    The defaults are the baseline with five hidden layers of the regularisation study. `forward`
-    returns the logit.
+    The defaults are the baseline with five hidden layers of the regularisation study; `SHALLOW`
+    holds the sizes of the shallow one. `forward` returns the logit.
 
     Parameters
     ----------
@@ -93,25 +98,3 @@ class MotifCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.stages(x))
-
-
-class ShallowMotifCNN(MotifCNN):
-    """Two convolutions; the first pool spans 50 bp, so that a filter has to be a whole motif."""
-
-    def __init__(
-        self,
-        *,
-        length: int = 200,
-        tasks: int = 1,
-        channels: Sequence[int] = (24, 48),
-        kernels: Sequence[int] = (19, 3),
-        pools: Sequence[int] = (50, 2),
-        hidden: int = 96,
-        first: Literal["exponential", "relu"] = "exponential",
-        batch_norm: bool = True,
-        dropout: Sequence[float] = (0.1, 0.2, 0.5),
-    ):
-        super().__init__(
-            length=length, tasks=tasks, channels=channels, kernels=kernels, pools=pools,
-            hidden=hidden, first=first, batch_norm=batch_norm, dropout=dropout,
-        )  # fmt: skip

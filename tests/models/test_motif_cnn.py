@@ -6,14 +6,14 @@ import torch
 
 from fastseq.errors import CheckpointError, LengthError, MissingFileError, OptionError
 from fastseq.models import keras
-from fastseq.models.motif_cnn import MotifCNN, ShallowMotifCNN
+from fastseq.models.motif_cnn import SHALLOW, MotifCNN
 
 
-@pytest.mark.parametrize("network", [MotifCNN, ShallowMotifCNN])
+@pytest.mark.parametrize("sizes", [{}, SHALLOW])
 @pytest.mark.parametrize("first", ["relu", "exponential"])
 @pytest.mark.parametrize("batch_norm", [True, False])
-def test_one_logit_a_sequence(network, first, batch_norm):
-    model = network(first=first, batch_norm=batch_norm).eval()
+def test_one_logit_a_sequence(sizes, first, batch_norm):
+    model = MotifCNN(first=first, batch_norm=batch_norm, **sizes).eval()
     codes = np.random.default_rng(0).integers(0, 5, (3, 200), dtype=np.uint8)
     out = model(model.input_spec.expand(codes))
     assert out.shape == (3, 1)
@@ -25,7 +25,7 @@ def test_one_logit_a_sequence(network, first, batch_norm):
 
 
 def test_sizes_of_the_study():
-    deep, shallow = MotifCNN(), ShallowMotifCNN()
+    deep, shallow = MotifCNN(), MotifCNN(**SHALLOW)
     assert deep.head[1].in_features == 256
     assert shallow.head[1].in_features == 96
     assert MotifCNN(length=400, tasks=3)(torch.zeros(2, 4, 400)).shape == (2, 3)
