@@ -1,5 +1,6 @@
 """Differences carried through a chain by native code, all edits of a sequence in one call."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +13,7 @@ from fastseq._native import delta
 from fastseq.lower import ops
 from fastseq.lower.chain import HOMOGENEOUS, Chain, Step
 from fastseq.lower.delta_torch import Reference, Sites, linear_part, vector_step
+from fastseq.threads import run
 
 # windows of one chunk of sites: what fits the L2 cache beside the weights
 SCRATCH_BYTES = 1 << 20
@@ -33,17 +35,18 @@ PLAIN = {
     ops.max_pool: "max_pool",
     ops.mean_pool: "mean_pool",
 }
+KEEP_CHANNELS = {*PLAIN, *REDUCED} - {ops.conv, ops.concat, ops.flat_linear}
 
 
 def refusals(chain: Chain) -> list[str]:
     """Return why a chain stays with PyTorch, as sentences; empty where native code runs it."""
     reasons = []
+    reshaped = {i for i, step in enumerate(chain.steps, 1) if step.function in HOMOGENEOUS}
     for step in chain.steps:
-        if step.function in HOMOGENEOUS:
-            if step.is_map:
-                reasons.append(f"{step.name}: makes a map of a vector")
-        elif step.length_in:
+        if step.length_in and step.function not in HOMOGENEOUS:
             reasons += _map_refusals(step)
+            if reshaped & {*step.inputs}:
+                reasons.append(f"{step.name}: reads a map that is no layer's")
     if 0 in chain.outputs:
         reasons.append("the input itself is read behind the wall")
     return reasons or _layout_refusals(chain)
@@ -83,17 +86,16 @@ def _layouts(chain: Chain) -> list[NDArray[np.int64]]:
     """Return where each channel of every value lies: side by side, save behind a concatenation."""
     layouts = [_plain(chain.shapes[0][0])]
     for step in chain.steps:
-        first = layouts[step.inputs[0]]
-        if step.function is ops.concat:
+        if step.function is ops.concat and step.is_map:
             parts, at = [], 0
             for i in step.inputs:
                 parts.append(layouts[i] + at)
                 at += _width(layouts[i])
             layouts.append(np.concatenate(parts))
-        elif step.function is ops.conv or not step.is_map:
-            layouts.append(_plain(step.shape[0] if step.shape else 0))
+        elif step.function in KEEP_CHANNELS and step.length_in:
+            layouts.append(layouts[step.inputs[0]])
         else:
-            layouts.append(first)
+            layouts.append(_plain(step.shape[0] if step.shape else 0))
     return layouts
 
 
@@ -110,6 +112,15 @@ def _blocks(weight: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _numpy(x: Tensor) -> NDArray[np.float32]:
     return x.detach().to("cpu", torch.float32).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A reference as native code reads it: addresses a step, and the arrays they point into."""
+
+    reference: Reference
+    addresses: NDArray[np.int64]
+    arrays: list[NDArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +165,9 @@ class NativeDeltas:
     def _maps_read(self) -> set[int]:
         """Return the maps that leave native code."""
         chain = self.chain
-        read = {i for i in chain.outputs if len(chain.shapes[i]) == 2}
+        read = {i for i in chain.outputs if i in self._numbers and len(chain.shapes[i]) == 2}
         whole = (step for step in chain.steps if step.function in HOMOGENEOUS and step.length_in)
-        return read | {step.inputs[0] for step in whole}
+        return read | {step.inputs[0] for step in whole} & {*self._numbers}
 
     def _new_value(self, source: int, width: int) -> int:
         self._sources.append(source)
@@ -290,15 +301,15 @@ class NativeDeltas:
             free += [int(place[v]) for v in sorted(done)]
         return place, sizes or [(0, 0)]
 
-    def prepare(self, reference: Reference) -> tuple[NDArray[np.int64], list[NDArray]]:
-        """Return the addresses of what each step reads of the reference, and their arrays."""
+    def prepare(self, reference: Reference) -> Prepared:
+        """Return what each step reads of the reference."""
         addresses = np.zeros((len(self._steps), 3), np.int64)
         held: list[NDArray] = []
         for i, (kind, number) in enumerate(self._steps):
             arrays = self._read(reference, kind, number)
             held += arrays
             addresses[i, : len(arrays)] = [array.ctypes.data for array in arrays]
-        return addresses, held
+        return Prepared(reference, addresses, held)
 
     def _read(self, reference: Reference, kind: str, number: int) -> list[NDArray]:
         if kind in ("add", "concat", "crop", "global_mean", "flat", "map"):
@@ -330,38 +341,57 @@ class NativeDeltas:
         padded[:, layout] = rows
         return padded
 
-    def run(
-        self, reference: Reference, addresses: NDArray[np.int64], sites: Sites
-    ) -> dict[int, NDArray[np.float32]]:
-        """Return the differences of every vector made of a map, and of every map that leaves.
+    def __call__(self, prepared: Prepared, sites: Sites, *, threads: int = 1) -> list[Tensor]:
+        """Return the difference that every edit makes to every output of the chain.
 
-        Lets go of the interpreter lock; one call a thread at a time.
+        Returns
+        -------
+        list of float32, (edits, channels, length) or (edits, features)
         """
         geometry = self._geometry(sites.length, sites.inserted.shape[1])
+        outs = self._outs(sites.edit.size)
+
+        def some(first: int, last: int) -> None:
+            self._run(prepared, sites[first:last], outs, first, geometry)
+
+        run(some, len(sites.start), threads, multiple=geometry.chunk)
+        return self._finish(prepared.reference, outs)
+
+    def _outs(self, edits: int) -> dict[int, NDArray[np.float32]]:
+        """Return memory for every vector made of a map, and for every map that leaves."""
         outs: dict[int, NDArray[np.float32]] = {}
-        where = np.zeros(len(self._steps), np.int64)
         for i, (kind, number) in enumerate(self._steps):
             width = int(self._table[i, delta.FIELDS.index("channels")])
             if kind == "map":
-                shape = (sites.edit.size, self.chain.shapes[number][1], width)
-                outs[number] = np.zeros(shape, np.float32)
-                where[i] = outs[number].ctypes.data
-            elif kind in ("global_max", "global_mean", "flat"):
-                outs[number + 1] = np.empty((sites.edit.size, width), np.float32)
-                where[i] = outs[number + 1].ctypes.data
+                outs[i] = np.zeros((edits, self.chain.shapes[number][1], width), np.float32)
+            elif kind in REDUCED.values():
+                outs[i] = np.empty((edits, width), np.float32)
+        return outs
+
+    def _run(
+        self,
+        prepared: Prepared,
+        sites: Sites,
+        outs: dict[int, NDArray[np.float32]],
+        first: int,
+        geometry: _Geometry,
+    ) -> None:
+        """Fill the outs of consecutive sites; lets go of the interpreter lock."""
+        where = np.zeros(len(self._steps), np.int64)
+        for i, out in outs.items():
+            where[i] = out[first * sites.inserted.shape[1] :].ctypes.data
         scratch = self._scratch(geometry)
         delta.run(
-            self._table, geometry.values, addresses, where, reference.codes,
+            self._table, geometry.values, prepared.addresses, where, prepared.reference.codes,
             np.ascontiguousarray(sites.start), np.ascontiguousarray(sites.inserted), *scratch,
             geometry.chunk,
         )  # fmt: skip
         self._pool.append(scratch)
-        return outs
 
     def _scratch(self, geometry: _Geometry) -> tuple[NDArray, NDArray, NDArray]:
         """Return memory for one call, used before where there is some large enough."""
         numbers = 2 * geometry.chunk * len(geometry.values)
-        while self._pool:
+        with suppress(IndexError):  # another thread may take the last
             data, masks, ranges = self._pool.pop()
             enough = len(data) >= geometry.floats and len(masks) >= geometry.words
             if enough and len(ranges) >= numbers:
@@ -372,14 +402,14 @@ class NativeDeltas:
             np.empty(numbers, np.int64),
         )
 
-    def finish(self, reference: Reference, outs: dict[int, NDArray[np.float32]]) -> list[Tensor]:
+    def _finish(self, reference: Reference, outs: dict[int, NDArray[np.float32]]) -> list[Tensor]:
         """Return the outputs of the chain, the steps over vectors done."""
-        values = {
-            number: torch.from_numpy(array[..., self._layouts[number]]).mT
-            if array.ndim == 3
-            else torch.from_numpy(array[:, : self.chain.shapes[number][0]])
-            for number, array in outs.items()
-        }
+        values: dict[int, Tensor] = {}
+        for i, array in outs.items():
+            kind, number = self._steps[i]
+            value = number if kind == "map" else number + 1
+            picked = torch.from_numpy(array[..., self._layouts[value]])
+            values[value] = picked.mT if kind == "map" else picked
         for number, step in enumerate(self.chain.steps):
             if step.function in HOMOGENEOUS:
                 values[number + 1] = linear_part(step, [values[step.inputs[0]]], bias=False)
@@ -389,13 +419,3 @@ class NativeDeltas:
             elif not step.is_map and step.activation != "none":
                 values[number + 1] = vector_step(reference, number, step, [], values[number + 1])
         return [values[i] for i in self.chain.outputs]
-
-    def __call__(self, reference: Reference, sites: Sites) -> list[Tensor]:
-        """Return the difference that every edit makes to every output of the chain.
-
-        Returns
-        -------
-        list of float32, (edits, channels, length) or (edits, features)
-        """
-        addresses, _held = self.prepare(reference)
-        return self.finish(reference, self.run(reference, addresses, sites))

@@ -161,17 +161,21 @@ class TorchDeltas:
             and step.stride == step.dilation == step.arguments["groups"] == 1
         }
 
-    def __call__(self, reference: Reference, sites: Sites) -> list[Tensor]:
+    def prepare(self, reference: Reference) -> "Maps":
+        """Return the reference maps that windows are taken from."""
+        return Maps(self.chain, reference)
+
+    def __call__(self, maps: "Maps", sites: Sites, *, threads: int = 1) -> list[Tensor]:
         """Return the difference that every edit makes to every output of the chain.
 
         Returns
         -------
         list of float32, (edits, channels, length) or (edits, features)
-            Edits in the order of `sites`, flat.
+            Edits in the order of `sites`, flat. PyTorch brings threads of its own, so that
+            `threads` says nothing here.
         """
         chain, alternatives = self.chain, sites.inserted.shape[1]
         out = [torch.zeros(sites.edit.size, *chain.shapes[i]) for i in chain.outputs]
-        maps = Maps(chain, reference)
         widest = max(
             min(int(ends[1] - ends[0]), shape[1])
             for ends, shape in zip(chain.windows(0, sites.length, clip=False), chain.shapes)

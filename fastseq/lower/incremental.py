@@ -1,22 +1,44 @@
 """Effects of same-length edits as differences carried through a lowered graph."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from fastseq._native import cpu
 from fastseq.arrays import Codes
 from fastseq.lower import chain as chains
+from fastseq.lower.bound import Bound, bound
 from fastseq.lower.delta_native import NativeDeltas, refusals
 from fastseq.lower.delta_torch import Reference, Sites, TorchDeltas, reference
+from fastseq.threads import resolve, run
 
 # alternatives of one site that share its windows: three other bases
 ALTERNATIVES = 3
 # mutants that run in full at once behind a wall, always this many
 BEHIND_WALL = 64
+# `resolve` thinks in bytes, of which a core moves about as many a second as this many operations
+OPERATIONS = 64
+# speed on differences over PyTorch's on full maps, and what a step and an edit cost beside
+NATIVE_RATE, TORCH_RATE = 1.6, 0.65
+STEP_OPERATIONS, EDIT_OPERATIONS = 2e6, 6e4
+
+
+class Cost(NamedTuple):
+    """Operations of one sequence and its edits, at the speed of a full forward pass."""
+
+    full: float
+    incremental: float
+
+    @property
+    def gain(self) -> float:
+        """How many times faster the incremental engine should be."""
+        return self.full / self.incremental
 
 
 class DeltaEngine:
@@ -49,6 +71,7 @@ class DeltaEngine:
     """
 
     def __init__(self, graph: fx.GraphModule, table: Tensor, *, threads: int | None = None) -> None:
+        self._graph = graph
         self.chain = chains.read(graph)
         self.table = table
         self.threads = threads
@@ -82,17 +105,30 @@ class DeltaEngine:
         -------
         raw_ref : float32, (n, ...)
         raw_deltas : float32, (e, ...)
+
+        Notes
+        -----
+        No bit of an answer depends on other sequences, the order of edits or threads.
         """
         answers = np.empty((len(codes), *self.shape), np.float32)
         deltas = np.zeros((len(row), *self.shape), np.float32)
-        with torch.inference_mode():
-            for number, groups in _sites_by_row(codes, row, start, inserted, offsets):
-                ref = reference(self.chain, codes[number], self.table)
-                answer = self._answer(ref)
-                answers[number] = answer.numpy()
-                for group in groups:
-                    for part, effect in self._effects(ref, answer, group):
-                        deltas[part.edit.ravel()] = effect.numpy()
+        rows = list(_sites_by_row(codes, row, start, inserted, offsets))
+        count = resolve(self.threads, int(len(row) * self.bound.delta) // OPERATIONS)
+        # whole sequences are the larger share of work, but one alone has only its sites to share
+        across, within = (count, 1) if len(rows) >= 2 * count else (1, count)
+
+        def some(first: int, last: int) -> None:
+            with torch.inference_mode():
+                for number, groups in rows[first:last]:
+                    ref = reference(self.chain, codes[number], self.table)
+                    answer = self._answer(ref)
+                    answers[number] = answer.numpy()
+                    prepared = self._deltas.prepare(ref) if groups else None
+                    for group in groups:
+                        for part, effect in self._effects(ref, answer, prepared, group, within):
+                            deltas[part.edit.ravel()] = effect.numpy()
+
+        run(some, len(rows), across)
         return answers, deltas
 
     def _answer(self, ref: Reference) -> Tensor:
@@ -109,17 +145,60 @@ class DeltaEngine:
         return self.chain.suffix(*padded)[:count]  # type: ignore[misc]
 
     def _effects(
-        self, ref: Reference, answer: Tensor, sites: Sites
+        self, ref: Reference, answer: Tensor, prepared: Any, sites: Sites, threads: int
     ) -> Iterator[tuple[Sites, Tensor]]:
         if self.chain.suffix is None:
-            yield sites, self._deltas(ref, sites)[0]
+            yield sites, self._deltas(prepared, sites, threads=threads)[0]
             return
         size = BEHIND_WALL // sites.inserted.shape[1]
         for first in range(0, len(sites.start), size):
             part = sites[first : first + size]
             values = [ref.values[i] for i in self.chain.outputs]
-            mutants = [v + d for v, d in zip(values, self._deltas(ref, part))]
+            mutants = [v + d for v, d in zip(values, self._deltas(prepared, part, threads=threads))]
             yield part, self._suffix(mutants) - answer
+
+    @cached_property
+    def bound(self) -> Bound:
+        """What a forward pass and an edit cost at least, in operations."""
+        return bound(self._graph, self.chain, self.table)
+
+    def cost(self, edits: float) -> Cost:
+        """Return what one sequence with so many edits costs, in full and here.
+
+        Parameters
+        ----------
+        edits : float
+            Edits of a sequence, on average.
+
+        Notes
+        -----
+        The unit is an operation at the speed of a full forward pass by PyTorch. The rates and the
+        price of a step were measured on the residual, DeepSTARR-like and BPNet networks of
+        ``benchmarks/lower/bench_incremental.py``.
+        """
+        changed = self.bound.delta - self.bound.suffix
+        each = changed / (TORCH_RATE if self.slow else NATIVE_RATE) + self.bound.suffix
+        once = self.bound.full + STEP_OPERATIONS * len(self.chain.steps)
+        return Cost((edits + 1) * self.bound.full, once + edits * (each + EDIT_OPERATIONS))
+
+    def explain(self, edits: int) -> list[str]:
+        """Return how so many edits of a sequence run, what they can win at most, and why.
+
+        Parameters
+        ----------
+        edits : int
+            Edits of a sequence; 3 x length for a saturation mutagenesis.
+        """
+        known, cost = self.bound, self.cost(edits)
+        by = f"PyTorch ({self.slow[0]})" if self.slow else f"native code ({cpu.current()})"
+        return [
+            f"forward {known.full / 1e6:.3g} MFLOP; a substitution at least "
+            f"{known.window / 1e6:.3g} by windows, {known.delta / 1e6:.3g} by differences",
+            f"{edits} edits of a sequence: at most {known.gain(edits, window=True):.3g}x by "
+            f"windows, {known.gain(edits):.3g}x by differences, {cost.gain:.3g}x expected",
+            f"differences are carried by {by}",
+            *self.walls,
+        ]
 
 
 def _sites_by_row(
@@ -133,7 +212,8 @@ def _sites_by_row(
     length = np.diff(offsets)
     changes = _changes(codes, row, start, inserted, offsets)
     edits = np.flatnonzero(changes)
-    edits = edits[np.lexsort((start[edits], length[edits], row[edits]))]
+    first_base = inserted[offsets[edits]]
+    edits = edits[np.lexsort((first_base, start[edits], length[edits], row[edits]))]
     bounds = np.searchsorted(row[edits], np.arange(len(codes) + 1))
     for number, (first, last) in enumerate(pairwise(bounds)):
         mine = edits[first:last]
