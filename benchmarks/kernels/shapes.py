@@ -60,14 +60,14 @@ class Layer:
         return self.op in ("conv1d", "first_conv1d")
 
     def arguments(self, n: int, make: Callable[..., Tensor]) -> tuple[list, dict]:
-        """Return tensors and options of a call; ``make(*shape, dtype=)`` makes each tensor."""
+        """Return tensors and options of a call; ``make(*shape, dtype=)`` makes each, of sd 1."""
         half = getattr(torch, self.dtype)
         full, span = torch.float32, self.dilation * (self.kernel - 1)
         slope = make(self.c_out, dtype=full) if self.activation == "prelu" else None
         if self.op == "first_conv1d":
             codes = make(n, self.length, dtype=torch.uint8)
             base = (self.length, self.c_out) if self.flanks else (self.c_out,)
-            weight = make(self.kernel, 4, self.c_out, dtype=half)
+            weight = make(self.kernel, 4, self.c_out, dtype=half) / self.kernel**0.5
             return [codes, weight, make(*base, dtype=full), slope], {
                 "positions": self.length, "first": -(span // 2), "unknown": self.unknown,
                 "activation": self.activation, "pool": self.pool, "precision": self.precision,
@@ -83,7 +83,8 @@ class Layer:
             "pad_left": span // 2, "pad_right": span - span // 2, "dilation": self.dilation,
             "groups": self.groups, "activation": self.activation, "pool": self.pool,
         }  # fmt: skip
-        weight = make(self.kernel, self.c_in // self.groups, self.c_out, dtype=half)
+        fan = self.c_in // self.groups
+        weight = make(self.kernel, fan, self.c_out, dtype=half) / (self.kernel * fan) ** 0.5
         tensors = [x, weight, make(self.c_out, dtype=full), slope, y]
         if self.op == "conv1d":
             return [*tensors, gate], options | {"precision": self.precision}
