@@ -5,7 +5,6 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-
 LETTERS = dict(zip("ACGT", torch.eye(4)))
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
