@@ -1,0 +1,241 @@
+"""Do k-mer divergences rank models as signal to noise does? Train a grid of them and see.
+
+    python -m benchmarks.reliability.study                  # small grid, CPU
+    python -m benchmarks.reliability.study --grid full --device cuda
+    python -m benchmarks.reliability.study --table models140.csv      # no training
+
+Every model leaves one JSON file in the output folder; a second call goes on where the first one
+stopped. The report and the figures are written from all files that are there.
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.reliability import figures, report
+from fastseq.learn import dataset, metrics
+from fastseq.learn.recipes import Recipe, Stage
+from fastseq.learn.regularise import REGULARISERS, regulariser
+from fastseq.learn.train import Run, scores
+from fastseq.models import registry
+from fastseq.reliability.kld import kmer_kld
+from fastseq.reliability.snr import by_sequence
+from fastseq.score.attribute import attribute
+from fastseq.sequence.simulate import MotifTask, simulate_motif_task
+
+KS = (3, 4, 5, 6, 7, 8)
+VARIANTS = {
+    "instance observed": {},
+    "instance l2": {"score": "l2"},
+    "product observed": {"form": "product"},
+    "sequence_product observed": {"form": "sequence_product"},
+    "thresholded l2": {"method": "thresholded", "score": "l2"},
+}
+# the same variants in the table of 140 trained models
+TABLE = {
+    "instance observed": "inst_obs",
+    "instance l2": "inst_l2",
+    "product observed": "prodG_obs",
+    "sequence_product observed": "prodS_obs",
+    "thresholded l2": "thr_l2",
+}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What makes one model differ from another."""
+
+    first: str
+    batch_norm: bool
+    regulariser: str
+    trial: int
+
+    @property
+    def name(self) -> str:
+        """A file name; models that differ in the trial alone share the part before the dot."""
+        norm = "bn" if self.batch_norm else "nobn"
+        return f"{self.first}-{norm}-{self.regulariser}.{self.trial}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which models, on how much data, for how long."""
+
+    trials: int
+    n: int
+    epochs: int
+    negatives: str
+    lr: float = 3e-3
+    batch_size: int = 64
+    schedule: str = "one_cycle"
+    patience: int = 0
+    # of the attack; the small grid cannot afford ten steps
+    attack: tuple[tuple[str, int], ...] = ()
+    regularisers: tuple[str, ...] = tuple(REGULARISERS)
+    sequences: int = 1000  # positives of the test split that maps are made of
+
+    def __iter__(self) -> Iterator[Configuration]:
+        # trials outermost: a run that is cut short is still balanced
+        for trial in range(self.trials):
+            for name in self.regularisers:
+                for batch_norm in (True, False):
+                    for first in ("relu", "exponential"):
+                        yield Configuration(first, batch_norm, name, trial)
+
+
+GRIDS = {
+    "tiny": Grid(1, 300, 1, "document", regularisers=("none", "mixup"), sequences=30),
+    "small": Grid(
+        3, 6000, 5, "document",
+        attack=(("clean_epochs", 3), ("mixed_epochs", 4), ("steps", 3), ("step", 0.02)),
+    ),
+    # 392 models: D4's 390 are those of 2 x 2 x 7 x 14 that ended
+    "full": Grid(14, 20_000, 100, "authors", lr=1e-3, batch_size=100, schedule="plateau",
+                 patience=10),
+}  # fmt: skip
+
+
+class Regularised(Run):
+    """The project's training loop with a regulariser between batch and loss."""
+
+    def use(self, name: str, **settings: float) -> "Regularised":
+        """Choose the regulariser; return the run."""
+        self.regulariser = regulariser(name, self.model, **settings)
+        return self
+
+    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.regulariser.loss(x, y, super()._loss, len(self.history) + 1)
+
+
+def train(
+    configuration: Configuration, grid: Grid, task: MotifTask, device: str
+) -> tuple[torch.nn.Module, list[dict]]:
+    """Return one trained model of the grid and its history."""
+    seed = configuration.trial
+    torch.manual_seed(seed)
+    model = registry.build(
+        "motif_cnn",
+        length=task.codes.shape[1],
+        first=configuration.first,
+        batch_norm=configuration.batch_norm,
+    )
+    rows, train_rows, val_rows = dataset.split(dataset.read(task))
+    stage = Stage(grid.epochs, "adam", grid.lr, grid.schedule, 0.0)
+    recipe = Recipe(
+        (stage,), loss="bce", batch_size=grid.batch_size, strands="forward", clip=0,
+        patience=grid.patience,
+    )  # fmt: skip
+    run = Regularised(model.to(device), rows, train_rows, val_rows, recipe, True, seed)
+    settings = dict(grid.attack) if configuration.regulariser == "adversarial" else {}
+    run.use(configuration.regulariser, **settings).fit()
+    return model.eval(), run.history
+
+
+def measure(model: torch.nn.Module, task: MotifTask, sequences: int, device: str) -> dict:
+    """Return AUROC on the test split, and SNR and every KLD of its positives."""
+    test = task.rows("test")
+    logits = scores(model, task.codes[test], model.input_spec, torch.device(device))
+    rows = task.rows("test", label=1)[:sequences]
+    maps = attribute(model.cpu(), task.codes[rows], "saliency").raw
+    snr = by_sequence(task.codes[rows], maps, task.motif_mask[rows], task.background_mask[rows])
+    kld = {name: kmer_kld(task.codes[rows], maps, ks=KS, **how) for name, how in VARIANTS.items()}
+    return {
+        "auroc": float(metrics.auroc(task.labels[test].astype(float), logits[:, 0].numpy())),
+        "snr": snr.mean,
+        "snr_without_noise": snr.n_without_noise,
+        "n": len(rows),
+        "kld": {name: {str(k): v for k, v in found.per_k.items()} for name, found in kld.items()},
+    }
+
+
+def run(grid: Grid, folder: Path, *, device: str, share: tuple[int, int], minutes: float) -> int:
+    """Train and measure what is missing in the folder; return how many models are left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    task = simulate_motif_task(n=grid.n, negatives=grid.negatives)
+    todo = [c for c in grid if not (folder / f"{c.name}.json").exists()]
+    todo, left, begin = todo[share[0] :: share[1]], 0, time.monotonic()
+    for at, configuration in enumerate(todo):
+        if time.monotonic() - begin > 60 * minutes:
+            left = len(todo) - at
+            break
+        clock = time.process_time()
+        model, history = train(configuration, grid, task, device)
+        row = asdict(configuration) | {"name": configuration.name}
+        row |= measure(model, task, grid.sequences, device)
+        row |= {"epochs": len(history), "cpu_seconds": round(time.process_time() - clock, 1)}
+        temporary = folder / f".{configuration.name}.{os.getpid()}"
+        temporary.write_text(json.dumps(row, indent=1) + "\n")
+        temporary.replace(folder / f"{configuration.name}.json")
+        print(
+            f"{at + 1}/{len(todo)} {row['name']}: AUROC {row['auroc']:.3f}, SNR {row['snr']:.2f}",
+            file=sys.stderr,
+        )
+    return left
+
+
+def read_folder(folder: Path) -> list[dict]:
+    """Return the models of a folder, by name."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.*.json"))]
+
+
+def read_table(path: Path) -> list[dict]:
+    """Return the models of a table with columns such as ``inst_obs_6``."""
+    with path.open(newline="") as stream:
+        return [
+            {
+                "name": row["model"], "first": row["activation"],
+                "auroc": float(row["auroc"]), "snr": float(row["snr_raw"]), "n": 1000,
+                "kld": {
+                    name: {str(k): float(row[f"{column}_{k}"]) for k in KS}
+                    for name, column in TABLE.items()
+                },
+            }
+            for row in csv.DictReader(stream)
+        ]  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the study from a prompt."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability.study")
+    parser.add_argument("--grid", choices=GRIDS, default="small")
+    parser.add_argument("--out", type=Path, help="folder of the models (study-GRID)")
+    parser.add_argument("--table", type=Path, help="report on a table of models, train nothing")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--share", default="0/1", help="this process's part, such as 0/2")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
+    options = parser.parse_args(arguments)
+    folder = options.out or Path(f"study-{options.table.stem if options.table else options.grid}")
+    if options.table:
+        models = read_table(options.table)
+        folder.mkdir(parents=True, exist_ok=True)
+        title = f"{len(models)} trained models of {options.table.name}"
+    else:
+        torch.set_num_threads(1)
+        part, parts = map(int, options.share.split("/"))
+        grid = GRIDS[options.grid]
+        left = run(
+            grid, folder, device=options.device, share=(part, parts), minutes=options.minutes
+        )
+        models = read_folder(folder)
+        title = (
+            f"{len(models)} of {sum(1 for _ in grid)} models of the {options.grid} grid: "
+            f"{grid.n} sequences, negatives of the {grid.negatives}, at most {grid.epochs} epochs"
+        )
+        if left:
+            print(f"{left} models left; run the same command again", file=sys.stderr)
+    found = report.write(models, title, folder, ks=KS)
+    figures.draw(models, found, folder, ks=KS)
+    print(report.text(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
