@@ -56,7 +56,8 @@ def panels(
 
 def width_of(length: int) -> float:
     """Return a width in inches at which the letters of a logo can still be read."""
-    return float(np.clip(1.5 + 0.09 * length, 6, 40))
+    # a page is about thirteen inches wide; beyond 240 bp letters need more than that
+    return float(np.clip(1.5 + 0.09 * length, 6, max(13, 0.055 * length)))
 
 
 def shade(axes: "Sequence[Axes]", spans: Iterable[Span]) -> None:

@@ -12,6 +12,7 @@ from fastseq._lazy import load
 from fastseq.errors import FormatError, MissingFileError
 from fastseq.io.files import chunks
 from fastseq.io.maps import Maps, read_maps
+from fastseq.io.results import MANIFEST, read_results
 from fastseq.io.tables import read_table
 from fastseq.show import plots
 from fastseq.show.report import Section
@@ -44,7 +45,7 @@ def sections_of(results: Sequence[str | PathLike[str]], *, examples: int = 6) ->
     for path in map(Path, results):
         if not path.exists():
             raise MissingFileError(f"{path}: no such file or folder")
-        if path.is_dir() and not (path / "manifest.json").exists():
+        if path.is_dir() and not (path / MANIFEST).exists():
             held = [file for file in sorted(path.iterdir()) if _reader(file) is not None]
             if not held:
                 raise FormatError(f"{path}: holds nothing that a report could show")
@@ -102,17 +103,9 @@ def of_variants(name: str, table: "pd.DataFrame") -> Section:
     scored = int(np.isfinite(size).sum())
     figures = []
     if scored:
-        columns = {
-            "y_ref": table[f"y_ref{suffix}"],
-            "y_alt": table[f"y_alt{suffix}"],
-            value: table[value],
-        }
-        figures.append(
-            (
-                "Answers for both alleles, and effects by rank.",
-                plots.variant_effects(columns, value=value),
-            )
-        )
+        columns = {part: table[f"{part}{suffix}"] for part in ("y_ref", "y_alt", "diff")}
+        picture = plots.variant_effects(columns)
+        figures.append(("Answers for both alleles, and effects by rank.", picture))
         strongest = table.iloc[order[: min(scored, MOST_VARIANTS_DRAWN)]]
         for chrom in strongest["chrom"].iloc[:200].value_counts().index[:3]:
             here = strongest[strongest["chrom"] == chrom]
@@ -128,7 +121,7 @@ def of_variants(name: str, table: "pd.DataFrame") -> Section:
 def of_kld(name: str, found: dict[str, Any]) -> Section:
     """Return k-mer divergences beside their null."""
     per_k = {int(k): value for k, value in found["per_k"].items()}
-    null = {int(k): np.array(draws) for k, draws in (found.get("null") or {}).items()} or None
+    null = {int(k): np.array(draws) for k, draws in found.get("null_per_k", {}).items()} or None
     rows = {"k": list(per_k), "KLD": list(per_k.values())}
     if null:
         rows["null, mean"] = [null[k].mean() for k in per_k]
@@ -161,7 +154,7 @@ def of_predictions(name: str, table: "pd.DataFrame") -> Section:
 def _reader(path: Path) -> Callable[[Path, int], Section] | None:
     """Return what reads such a file; None where nothing does."""
     if path.is_dir():
-        return _scores if (path / "manifest.json").exists() else None
+        return _scores if (path / MANIFEST).exists() else None
     plain = path.name.removesuffix(".gz")
     readers = {
         ".safetensors": _checkpoint,
@@ -202,8 +195,4 @@ def _table(path: Path, examples: int) -> Section:
 
 
 def _scores(path: Path, examples: int) -> Section:
-    parts = sorted(path.glob("*.parquet"))
-    if not parts:
-        raise FormatError(f"{path}: a folder of scores without a .parquet part")
-    table = load("pandas").concat([read_table(part) for part in parts], ignore_index=True)
-    return of_variants(path.name, table)
+    return of_variants(path.name, read_results(path))
