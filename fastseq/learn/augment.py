@@ -20,7 +20,8 @@ def batches(
     spec: InputSpec,
     rng: np.random.Generator,
     weights: np.ndarray | None = None,
-) -> Iterator[tuple[Tensor, Tensor]]:
+    clusters: np.ndarray | None = None,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield one epoch: model input and labels, batch by batch, in an order that ``rng`` draws.
 
     Parameters
@@ -37,17 +38,24 @@ def batches(
     rng : numpy.random.Generator
     weights : float, (len(rows),), optional
         Chance of each row to be drawn; every row once where not given.
+    clusters : int, (n,), optional
+        Rows of one cluster then come one after the other.
 
     Yields
     ------
     x : float32, (batch, channels, length); (2 * batch, ...) when conjoined, reverse strands last
     y : float32, (batch, tasks)
+    groups : int64, (batch,)
+        Which rows of the batch share a cluster; all differ where there are no clusters.
     """
     size = recipe.batch_size
     if weights is None:
         order = rng.permutation(rows)
     else:
         order = rng.choice(rows, len(rows), p=weights / weights.sum())
+    if clusters is not None:
+        _, member = np.unique(clusters[order], return_inverse=True)
+        order = order[np.argsort(rng.permutation(member.max() + 1)[member], kind="stable")]
     spread = targets[rows].std() * recipe.label_noise
     last = batches_per_epoch(len(rows), recipe) - 1
     for step in range(last + 1):
@@ -59,7 +67,10 @@ def batches(
             x[rng.random(x.shape, dtype=np.float32) < recipe.mask] = UNKNOWN
         if spread:
             y = y + rng.normal(0, spread, y.shape).astype(np.float32)
-        yield on_strands(x, recipe.strands, spec), torch.from_numpy(y)
+        groups = np.arange(len(batch))
+        if clusters is not None:
+            groups = np.unique(clusters[batch], return_inverse=True)[1]
+        yield on_strands(x, recipe.strands, spec), torch.from_numpy(y), torch.from_numpy(groups)
 
 
 def batches_per_epoch(rows: int, recipe: Recipe) -> int:

@@ -67,6 +67,21 @@ def bins_kl(raw: Tensor, target: Tensor, spec: TargetSpec) -> Tensor:
     return (torch.xlogy(smooth, smooth) - smooth * log_p).sum(1)
 
 
+def within_groups(raw: Tensor, target: Tensor, groups: Tensor, spec: TargetSpec) -> Tensor:
+    """Return the mean squared error of what sets rows apart from the mean of their group.
+
+    Parameters
+    ----------
+    groups : int64, (n,)
+        0, 1, ...; a row alone in its group adds nothing.
+    """
+    error = _answer(raw, spec) - target
+    rows = torch.bincount(groups)[:, None]
+    mean = torch.zeros(len(rows), error.shape[1], device=error.device)
+    mean = mean.index_add(0, groups, error) / rows
+    return (error - mean[groups]).square().mean()
+
+
 def bin_masses(target: Tensor, spec: TargetSpec, sd: float = 0.5) -> Tensor:
     """Return the mass of Normal(target, sd) in each bin: ``(n, 1)`` to ``(n, bins)``."""
     bins = torch.as_tensor(spec.bins, dtype=target.dtype, device=target.device)

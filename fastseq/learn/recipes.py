@@ -51,6 +51,9 @@ class Recipe:
         Sd of Normal noise on the labels, in sd of the labels.
     tail_weight : float
         0: rows drawn evenly; 1: drawn so that every stretch of label values is met equally often.
+    within : float
+        Weight of a second loss, the squared error of differences inside clusters of near-copies:
+        what single bases do. Needs rows with clusters.
     mask : float
         Share of bases read as unknown.
     clip : float
@@ -68,6 +71,7 @@ class Recipe:
     shift: int = 0
     label_noise: float = 0.0
     tail_weight: float = 0.0
+    within: float = 0.0
     mask: float = 0.0
     clip: float = 1.0
     patience: int = 0

@@ -196,6 +196,9 @@ class Run:
         self.figure = "auroc" if binary else "pearson"
         weigh = plan.tail_weight > 0
         self.weights = tail_weights(rows.targets[train_rows], plan.tail_weight) if weigh else None
+        if plan.within and rows.cluster is None:
+            raise OptionError(f"within={plan.within} needs rows with clusters; these have none")
+        self.clusters = rows.cluster if plan.within else None
         self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
         self.path = None if path is None else Path(path)
         self.history: list[dict] = []
@@ -222,11 +225,11 @@ class Run:
                 torch.manual_seed(self.seed * 1_000_003 + epoch)
                 rng = np.random.default_rng([self.seed, 2, epoch])
                 self.model.train()
-                for step, (x, y) in enumerate(self._batches(rng)):
+                for step, (x, y, groups) in enumerate(self._batches(rng)):
                     at = (epoch - 1 - stage_begin) * steps_per_epoch + step
                     for group in opt.param_groups:
                         group["lr"] = rate(stage, min(at, stage_steps - 1), stage_steps, figures)
-                    loss = self._loss(x.to(self.device), y.to(self.device))
+                    loss = self._loss(x.to(self.device), y.to(self.device), groups.to(self.device))
                     opt.zero_grad(set_to_none=True)
                     loss.backward()
                     if self.recipe.clip:
@@ -281,12 +284,11 @@ class Run:
         figure = float(np.mean(figures)) * (1 if self.head.slope > 0 else -1)
         return {"val_loss": loss, self.figure: figure}
 
-    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        return batches(
-            self.codes, self.targets, self.train_rows, self.recipe, self.input, rng, self.weights
-        )
+    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        rows = self.codes, self.targets, self.train_rows
+        return batches(*rows, self.recipe, self.input, rng, self.weights, self.clusters)
 
-    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+    def _loss(self, x: Tensor, y: Tensor, groups: Tensor) -> Tensor:
         low = self.recipe.precision == "bfloat16"
         with torch.autocast(x.device.type, torch.bfloat16, enabled=low):
             raw = self.model(x)
@@ -294,7 +296,11 @@ class Run:
         if self.recipe.strands == "conjoined":
             forward, reverse = raw.chunk(2)
             raw = (forward + self.head.same_strand(reverse)) / 2
-        return self.loss(raw[:, None] if raw.ndim == 1 else raw, y, self.head).mean()
+        raw = raw[:, None] if raw.ndim == 1 else raw
+        loss = self.loss(raw, y, self.head).mean()
+        if self.recipe.within:
+            loss = loss + self.recipe.within * losses.within_groups(raw, y, groups, self.head)
+        return loss
 
     def _check_finite(self, total: float, epoch: int, step: int) -> None:
         if math.isfinite(total):
@@ -314,7 +320,7 @@ class Run:
             return self.model
         if not average.use_buffers:
             rng = np.random.default_rng([self.seed, 3])
-            update_bn((x for x, _ in self._batches(rng)), average.module, self.device)
+            update_bn((x for x, _, _ in self._batches(rng)), average.module, self.device)
         return average.module
 
     def _remember(self, row: dict, average: AveragedModel | None) -> None:

@@ -21,8 +21,21 @@ def test_every_row_comes_once_an_epoch(rows, size):
         augment.batches(codes, labels, chosen, plan, InputSpec(3), np.random.default_rng(0))
     )
     assert len(found) == augment.batches_per_epoch(rows, plan)
-    assert sorted(float(v) for _, y in found for v in y) == labels[chosen][:, 0].tolist()
-    assert all(len(x) == len(y) for x, y in found)
+    assert sorted(float(v) for _, y, _ in found for v in y) == labels[chosen][:, 0].tolist()
+    assert all(len(x) == len(y) for x, y, _ in found)
+
+
+def test_clusters_come_together():
+    rows, clusters = np.arange(60), np.arange(60) % 20
+    labels = clusters[:, None].astype(np.float32)
+    found = list(
+        augment.batches(np.zeros((60, 3), np.uint8), labels, rows, Recipe(batch_size=30),
+                        InputSpec(3), np.random.default_rng(0), None, clusters)
+    )  # fmt: skip
+    order = np.concatenate([y[:, 0] for _, y, _ in found])
+    assert (np.diff(order) != 0).sum() == 19
+    for _, y, groups in found:
+        assert len(set(zip(y[:, 0].tolist(), groups.tolist()))) == len(set(groups.tolist())) == 10
 
 
 @given(st.integers(-5, 5), st.integers(0, 9))

@@ -68,3 +68,14 @@ def test_losses_come_one_a_row_with_a_gradient(name):
     assert loss.shape == (5,)
     loss.sum().backward()
     assert raw.grad.isfinite().all()
+
+
+def test_the_loss_within_groups_sees_only_what_sets_rows_apart():
+    head = TargetSpec()
+    y = torch.tensor([[1.0], [2.0], [5.0], [9.0]])
+    groups = torch.tensor([0, 0, 1, 2])
+    assert (
+        losses.within_groups(y + torch.tensor([[7.0], [7.0], [1.0], [3.0]]), y, groups, head) == 0
+    )
+    off = y + torch.tensor([[1.0], [-1.0], [5.0], [5.0]])
+    assert losses.within_groups(off, y, groups, head).item() == pytest.approx(0.5)

@@ -20,6 +20,7 @@ from fastseq.learn.recipes import Recipe, Stage, recipe
 from fastseq.learn.train import train
 from fastseq.models import checkpoints
 from fastseq.models.registry import build
+from fastseq.sequence.encode import decode
 
 SMALL = {"channels": 8}
 
@@ -166,6 +167,14 @@ def test_a_head_that_cannot_reach_a_label_names_the_row(rows):
     gc[57] = -1
     with pytest.raises(TargetError, match="row 57 has target -1.*1 of 360 rows"):
         fit((codes, gc), affine="none", validation=split)
+
+
+def test_differences_inside_clusters_may_count_twice(rows):
+    codes, gc = rows
+    frame = pd.DataFrame({"seq": decode(codes), "y": gc, "cluster": np.arange(len(gc)) // 4})
+    assert np.isfinite(fit(frame, within=1.0).history[-1]["loss"])
+    with pytest.raises(OptionError, match="needs rows with clusters"):
+        fit(rows, within=1.0)
 
 
 def test_patience_stops_early(rows):
