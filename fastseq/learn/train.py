@@ -108,7 +108,7 @@ def train(
     bad_rows : {"refuse", "drop"}
         What happens to rows that cannot be read or have no finite target.
     flanks : {"detect", "none"}
-        Whether bases that all training rows share at their ends become the model's flanks.
+        Whether bases that all rows share at their ends become the model's flanks.
     affine : {"auto", "none"}
         Whether the map from labels to the head's units is fitted on the training fold.
     seed : int
@@ -494,7 +494,8 @@ def _fit_to_data(
             f"{spec.length} bp: build it with length={length}, or cut the sequences"
         )
     if flanks == "detect" and length == spec.length and not spec.left + spec.right:
-        left, right = dataset.constant_flanks(rows.codes[train_rows])
+        # of all rows: a flank that validation lacks would be an accident of the fold
+        left, right = dataset.constant_flanks(rows.codes)
         model.input_spec = replace(spec, left=left, right=right)
     if len(head.tasks) == tasks:
         head = replace(head, tasks=rows.tasks)
