@@ -1,6 +1,8 @@
 # everything but Ray, which only a cluster needs
 EXTRAS ?= models,genome,numba,trees,gpu,show,dev
-PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3.12),$(shell command -v python3.13),python3)
+# the first of these that runs and is new enough
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell \
+	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: setup demo test lint native wheel sanitize check-long constraints
