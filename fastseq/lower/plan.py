@@ -4,6 +4,7 @@ import copy
 import math
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -16,10 +17,13 @@ from fastseq.arrays import UNKNOWN, Codes, check
 from fastseq.errors import ModelError, OptionError
 from fastseq.lower import ops
 from fastseq.lower.capture import NotCaptured, capture
+from fastseq.lower.edited import incremental_effects, keeps_length
+from fastseq.lower.incremental import DeltaEngine
 from fastseq.models.checkpoints import load
 from fastseq.models.specs import InputSpec, OutputScale, Strand, TargetSpec
-from fastseq.sequence.edits import Edits, apply, window
+from fastseq.sequence.edits import Edits, apply, check_inside, window
 
+Engine: TypeAlias = Literal["full", "incremental", "auto"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 # capturing a graph takes about a second, which a smaller job never earns back at 2e11 FLOP/s
 LOWER_ABOVE = 2e11
@@ -206,6 +210,7 @@ class Plan:
         length: int | None = None,
         strand: Strand = "+",
         scale: OutputScale = "output",
+        engine: Engine = "full",
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the reference answers and what each edit changes.
 
@@ -218,6 +223,9 @@ class Plan:
             The window in a row; the whole row where not given. ``length`` is the model's
             variable or full length.
         strand, scale : as `predict`
+        engine : {"full", "incremental", "auto"}
+            "full" runs the edited sequences, "incremental" carries the differences of edits that
+            keep the length (others run in full), "auto" chooses by `incremental_pays`.
 
         Returns
         -------
@@ -233,6 +241,26 @@ class Plan:
         """
         rows = check("rows", rows, "n l", dtype="uint8")
         length = rows.shape[1] - left if length is None else length
+        seen = {"left": left, "length": length, "strand": strand, "scale": scale}
+        if self._runs_incrementally(engine) and keeps_length(edits).all():
+            check_inside(edits, *rows.shape)
+            y_ref, deltas = incremental_effects(
+                self.delta_engine(strand), self.input_spec, self.target_spec, rows, edits, **seen
+            )
+        else:
+            y_ref, deltas = self._full_effects(rows, edits, **seen)
+        return (y_ref if scale == "logit" else y_ref + np.float32(self.target_spec.offset)), deltas
+
+    def _full_effects(
+        self,
+        rows: Codes,
+        edits: Edits,
+        *,
+        left: int,
+        length: int,
+        strand: Strand,
+        scale: OutputScale,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         y_ref = self._run(window(rows, left, length), strand, scale)
         deltas = np.empty((len(edits), *y_ref.shape[1:]), np.float32)
         done = 0
@@ -240,7 +268,34 @@ class Plan:
             y_alt = self._run(apply(rows, block, left=left, length=length), strand, scale)
             np.subtract(y_alt, y_ref[block.row], out=deltas[done : done + len(block)])
             done += len(block)
-        return (y_ref if scale == "logit" else y_ref + np.float32(self.target_spec.offset)), deltas
+        return y_ref, deltas
+
+    def _runs_incrementally(self, engine: Engine) -> bool:
+        if engine == "full" or (engine == "auto" and not self.incremental_pays):
+            return False
+        if reasons := self.not_incremental:
+            raise OptionError(f"engine='incremental' cannot run here: {'; '.join(reasons)}")
+        return True
+
+    @property
+    def not_incremental(self) -> list[str]:
+        """Why differences cannot be carried through this plan; empty where they can."""
+        if self._graph is None:
+            return [f"the model was not lowered: {self.unlowered}"]
+        if self.device.type != "cpu" or self.precision != "float32":
+            return [f"differences run in float32 on the CPU, the plan in {self.precision} on "
+                    f"{self.device}"]  # fmt: skip
+        return self.delta_engine("+").reasons
+
+    @property
+    def incremental_pays(self) -> bool:
+        """Whether all substitutions of a sequence are faster as differences than in full."""
+        return not self.not_incremental and not self.delta_engine("+").walls
+
+    @cache  # noqa: B019 - a plan lives as long as its engines are wanted
+    def delta_engine(self, strand: Strand) -> DeltaEngine:
+        """Return the engine that carries differences on a strand; built when first asked for."""
+        return DeltaEngine(self._graph, self.input_spec.table(strand))  # type: ignore[arg-type]
 
     def gradient(self, codes: Codes, *, task: int = 0, strand: Strand = "+") -> NDArray[np.float32]:
         """Return the gradient of one task's score before the activation, at each base and channel.

@@ -189,12 +189,16 @@ class InputSpec:
         """
         if strand == "-":
             codes = COMPLEMENT[codes[:, ::-1]]
-        table = _table(self, strand)
+        table = self.table(strand)
         flat = torch.from_numpy(np.ascontiguousarray(codes)).view(-1).int()
         hot = table.index_select(0, flat).view(*codes.shape, self.channels)
         if flags is not None:
             hot[:, :, -len(self.flag_channels) :] = torch.as_tensor(flags).float()[:, None, :]
         return hot.transpose(1, 2)
+
+    def table(self, strand: Strand = "+") -> Tensor:
+        """Return the input channels at each code, float32, (5, channels)."""
+        return _table(self, strand)
 
     def bases(self, planes: Tensor, strand: Strand = "+") -> Tensor:
         """Return the four base planes of a gradient in the order A C G T, read on the + strand.
@@ -322,6 +326,43 @@ class TargetSpec:
             case "exp":
                 return score.exp()
         return score
+
+    def effect(
+        self, raw: Tensor, deltas: Tensor, row: Tensor, scale: OutputScale
+    ) -> tuple[Tensor, Tensor]:
+        """Return answers without the offset, and what changes of the raw scores make of them.
+
+        A non-linear head is applied in float64 on both sides of the change, so that no digit of
+        a small effect is lost.
+
+        Parameters
+        ----------
+        raw : float32, (n, ...)
+            What the model's ``forward`` gives.
+        deltas : float32, (e, ...)
+            Changes of it.
+        row : int64, (e,)
+            The row of ``raw`` each change belongs to.
+        scale : {"output", "logit"}
+
+        Returns
+        -------
+        float32, (n, tasks, ...) and (e, tasks, ...)
+        """
+        bins = self.activation == "expected_bin"
+        head = self.activation != "none" and scale == "output"
+        before = self.score(raw.double())
+        if bins:
+            at = raw.double()[row]
+            change = self.score(at + deltas.double()) - self.score(at)
+        else:
+            change = self.score(deltas.double())
+            if head:
+                # arrays of one shape take one path through the vector unit: no change stays 0
+                change = self.activate(before[row] + change) - self.activate(before[row])
+        answer = before if scale == "logit" else self.activate(before) * self.slope
+        change = change if scale == "logit" else change * self.slope
+        return answer.float(), change.float()
 
     def invert(self, values: np.ndarray) -> np.ndarray:
         """Return table values in the units the head answers in: the affine map undone."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastseq.arrays import Codes
 from fastseq.errors import FastseqWarning, OptionError
-from fastseq.lower.plan import Plan
+from fastseq.lower.plan import Engine, Plan
 from fastseq.models.specs import OutputScale, Strand
 from fastseq.sequence.edits import Edits, window
 
@@ -133,6 +133,7 @@ def effects(
     left: int = 0,
     length: int | None = None,
     scale: OutputScale = "output",
+    engine: Engine = "full",
 ) -> ViewedEffects:
     """Return reference answers and edit effects averaged over models, strands and shifts.
 
@@ -146,6 +147,8 @@ def effects(
     left, length : int
         The unshifted window in a row; the whole row where not given.
     scale : {"output", "logit"}
+    engine : {"full", "incremental", "auto"}
+        As for `Plan.effects`.
 
     Returns
     -------
@@ -155,7 +158,13 @@ def effects(
     count, y_ref, mean, squares = 0, None, None, None
     for plan, strand, shift in views.each(plans):
         answer, deltas = plan.effects(
-            rows, edits, left=left + shift, length=length, strand=strand, scale=scale
+            rows,
+            edits,
+            left=left + shift,
+            length=length,
+            strand=strand,
+            scale=scale,
+            engine=engine,
         )
         count += 1
         if mean is None:

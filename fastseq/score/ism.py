@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastseq.arrays import UNKNOWN, Codes, Text
 from fastseq.errors import OptionError
-from fastseq.lower.plan import Plan, Precision, Runnable, lower_all
+from fastseq.lower.plan import Engine, Plan, Precision, Runnable, lower_all
 from fastseq.models.specs import OutputScale
 from fastseq.run import views as viewed
 from fastseq.run.precision import PrecisionReport, check_precision
@@ -91,7 +91,7 @@ def saturation_mutagenesis(
     *,
     start: int | None = None,
     end: int | None = None,
-    engine: Literal["auto", "full"] = "auto",
+    engine: Engine = "auto",
     scale: OutputScale = "output",
     reduce: Literal["sum", "mean"] | Reduce | None = None,
     strands: Literal["forward", "both"] = "forward",
@@ -113,8 +113,9 @@ def saturation_mutagenesis(
     start, end : int, optional
         Span to mutate, 0-based, half-open, counted in what is given. By default the variable
         part: the flanks of a full-length construct are mutated only when the span says so.
-    engine : {"auto", "full"}
-        "full" runs the whole model for each mutant; "auto" picks the fastest exact engine.
+    engine : {"auto", "incremental", "full"}
+        "full" runs the whole model for each mutant, "incremental" carries differences through
+        it; both are exact, and "auto" takes the faster.
     scale : {"output", "logit"}
         "logit" takes effects on the score before the activation.
     reduce : {"sum", "mean"} or callable, optional
@@ -148,11 +149,11 @@ def saturation_mutagenesis(
     (1, 1, 4, 4)
     """
     codes = as_rows(seqs)
-    if engine not in ("auto", "full"):
-        raise OptionError(f"engine={engine!r}; expected 'auto' or 'full'")
+    if engine not in ("auto", "incremental", "full"):
+        raise OptionError(f"engine={engine!r}; expected 'auto', 'incremental' or 'full'")
     views = Views(strands, tuple(shifts))
     options = {"device": device, "precision": precision, "batch_size": batch_size}
-    mutants = 3 * codes.size * views.count
+    mutants = None if engine == "incremental" else 3 * codes.size * views.count
     plans = lower_all(model, length=codes.shape[1], sequences=mutants, **options)
     views.warn_untrained_strands(plans)
     first, last = _span(plans[0], codes, start, end)
@@ -168,7 +169,7 @@ def saturation_mutagenesis(
         window = {"left": left, "length": length, "scale": scale}
         if block.start == 0:
             report = check_precision(plans, rows[block], edits, views, **window)
-        seen = viewed.effects(plans, rows[block], edits, views, **window)
+        seen = viewed.effects(plans, rows[block], edits, views, engine=engine, **window)
         y_ref[block] = to_number(seen.y_ref)
         effect[block][edits.row, :, edits.inserted, edits.start - moved] = to_number(seen.deltas)
     return ISMResult(codes, first, last, tasks, y_ref, effect, report)

@@ -150,7 +150,7 @@ def apply(codes: Codes, edits: Edits, *, left: int = 0, length: int | None = Non
     """
     rows, row_length = codes.shape
     length = row_length - left if length is None else length
-    _check_inside(edits, rows, row_length)
+    check_inside(edits, rows, row_length)
     if (edits.removed == 1).all() and (edits.lengths == 1).all():
         mutants = window(codes, left, length)[edits.row]
         at = edits.start - left
@@ -192,7 +192,8 @@ def window(codes: Codes, left: int, length: int) -> Codes:
     return seen
 
 
-def _check_inside(edits: Edits, rows: int, row_length: int) -> None:
+def check_inside(edits: Edits, rows: int, row_length: int) -> None:
+    """Raise an OptionError where an edit reaches outside its row, or names a row there is not."""
     if not len(edits):
         return
     if edits.row.min() < 0 or edits.row.max() >= rows:
