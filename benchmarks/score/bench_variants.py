@@ -13,7 +13,8 @@ from fastseq import models
 from fastseq.io.fasta import Genome, write_fasta
 from fastseq.io.variants import VariantInput, read_variants
 from fastseq.run.views import Views
-from fastseq.score.scorer import Scorer, variant_columns
+from fastseq.score.columns import variant_columns
+from fastseq.score.scorer import Scorer
 from fastseq.score.variants import score_blocks, scorer
 from fastseq.sequence.alleles import OK
 

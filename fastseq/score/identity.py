@@ -30,6 +30,7 @@ def run_identity(run: Scorer, variants: VariantInput) -> dict:
         "scale": run.scale,
         "log2fc": _log2fc(run),
         "reduce": run.reduce,
+        "indel": run.indel,
     }
 
 

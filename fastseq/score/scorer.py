@@ -14,17 +14,10 @@ from fastseq.lower.plan import Plan
 from fastseq.models.specs import OutputScale
 from fastseq.run import views as viewed
 from fastseq.run.views import Views
+from fastseq.score.columns import variant_columns
+from fastseq.score.effects import jensen_shannon, log2_fold_change, shares
 from fastseq.sequence import alleles
-from fastseq.sequence.alleles import (
-    CODE,
-    FLAGS,
-    OK,
-    STATUS,
-    Alleles,
-    MismatchPolicy,
-    Variants,
-    gather,
-)
+from fastseq.sequence.alleles import CODE, OK, Alleles, MismatchPolicy, Variants
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +45,9 @@ class Scorer:
     scale : {"output", "logit"}
     pseudocount : float
     reduce : {"sum", "mean"}, optional
-        How a profile becomes one number.
+        How a profile becomes one number; None where the model answers numbers.
+    indel : {"left", "compensate"}
+        Whether an indel moves what is behind it, or both flanks in turn, averaged.
     """
 
     plans: Sequence[Plan]
@@ -65,6 +60,13 @@ class Scorer:
     scale: OutputScale = "output"
     pseudocount: float = 1.0
     reduce: Literal["sum", "mean"] | None = None
+    indel: Literal["left", "compensate"] = "left"
+
+    @property
+    def several(self) -> bool:
+        """Whether a score is an average, so that its spread says something."""
+        views = len(self.views.shifts) * len(self.plans) > 1 or self.views.strands == "both"
+        return views or self.indel == "compensate"
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -74,14 +76,16 @@ class Scorer:
     def score(self, block: Variants, places: NDArray[np.int32]) -> "pa.Table":
         """Return the table of a block: one row per allele, in its order."""
         found = self.resolve(block, places)
+        names = ["y_ref", "diff", "sd"] + (["jsd", "l2"] if self.reduce else [])
         shape = (len(block), len(self.tasks))
-        y_ref, diff, sd = (np.full(shape, np.nan, np.float32) for _ in range(3))
+        scores = {name: np.full(shape, np.nan, np.float32) for name in names}
         ok = np.flatnonzero(found.status == OK)
         step = max(1024, ROWS_BYTES // (2 * self.length + 2 * self.views.reach))
         for at in range(0, len(ok), step):
             rows = ok[at : at + step]
-            y_ref[rows], diff[rows], sd[rows] = self._effects(block, found, rows)
-        return self._table(block, found, y_ref, diff, sd)
+            for name, values in zip(names, self._effects(block, found, rows)):
+                scores[name][rows] = values
+        return self._table(block, found, scores)
 
     def resolve(self, block: Variants, places: NDArray[np.int32]) -> Alleles:
         """Return the outcome of each allele, with the flags of its window."""
@@ -151,10 +155,54 @@ class Scorer:
 
     def _effects(
         self, block: Variants, found: Alleles, rows: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Return y_ref, diff and sd of some alleles, each float32 (e, tasks)."""
+    ) -> list[NDArray[np.float32]]:
+        """Return y_ref, diff, sd, and for profiles jsd and l2, of some alleles, (e, tasks)."""
         codes, edits, order = self.reference_rows(block, found, rows)
-        seen = viewed.effects(
+        seen = self._seen(codes, edits)
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        y_ref, deltas, sd = seen.y_ref[edits.row[back]], seen.deltas[back], seen.sd[back]
+        if self.indel == "compensate":
+            self._compensate(codes, found, rows, edits.row[back], deltas, sd)
+        # where the genome holds ALT, the edit made REF of it
+        swapped = found.swapped[rows]
+        y_ref[swapped] += deltas[swapped]
+        deltas[swapped] *= -1
+        if not self.reduce:
+            return [y_ref, deltas, sd]
+        scale = "logit" if self.scale == "logit" else self.plans[0].target_spec.scale
+        apart = jensen_shannon(shares(y_ref, scale), shares(y_ref + deltas, scale))
+        reduced = [getattr(part, self.reduce)(-1) for part in (y_ref, deltas, sd)]
+        return [*reduced, apart, np.sqrt(np.square(deltas).sum(-1))]
+
+    def _compensate(
+        self,
+        codes: Codes,
+        found: Alleles,
+        rows: NDArray[np.int64],
+        row: NDArray[np.int64],
+        deltas: NDArray[np.float32],
+        sd: NDArray[np.float32],
+    ) -> None:
+        """Average indels, in place, over both alignments: the left flank stays, the right stays."""
+        indels = np.flatnonzero(found.growth[rows] != 0)
+        if not len(indels):
+            return
+        chosen = rows[indels]
+        origin = found.anchor[chosen] - self.anchor - self.views.reach
+        order = np.argsort(row[indels], kind="stable")
+        edits = alleles.right_edits(
+            found, chosen[order], self.genome, row=row[indels][order], origin=origin[order],
+            row_length=codes.shape[1],
+        )  # fmt: skip
+        seen = self._seen(codes, edits)
+        indels = indels[order]
+        apart = (deltas[indels] - seen.deltas) / 2
+        deltas[indels] -= apart
+        sd[indels] = np.sqrt((sd[indels] ** 2 + seen.sd**2) / 2 + apart**2)
+
+    def _seen(self, codes: Codes, edits: alleles.Edits) -> viewed.ViewedEffects:
+        return viewed.effects(
             self.plans,
             codes,
             edits,
@@ -163,116 +211,20 @@ class Scorer:
             length=self.length,
             scale=self.scale,
         )
-        answers = seen.y_ref, seen.deltas, seen.sd
-        y_ref, deltas, sd = (_reduced(answer, self.reduce) for answer in answers)
-        back = np.empty(len(order), np.int64)
-        back[order] = np.arange(len(order))
-        y_ref, deltas, sd = y_ref[edits.row[back]], deltas[back], sd[back]
-        # where the genome holds ALT, the edit made REF of it
-        swapped = found.swapped[rows]
-        y_ref[swapped] += deltas[swapped]
-        deltas[swapped] *= -1
-        return y_ref, deltas, sd
 
     def _table(
-        self,
-        block: Variants,
-        found: Alleles,
-        y_ref: NDArray[np.float32],
-        diff: NDArray[np.float32],
-        sd: NDArray[np.float32],
+        self, block: Variants, found: Alleles, scores: dict[str, NDArray[np.float32]]
     ) -> "pa.Table":
         pa = load("pyarrow")
         columns = variant_columns(block, found)
         scale = "logit" if self.scale == "logit" else self.plans[0].target_spec.scale
+        y_ref, diff, sd = (scores.pop(name) for name in ("y_ref", "diff", "sd"))
         fold = log2_fold_change(y_ref, diff, scale, self.pseudocount)
-        scores = {"y_ref": y_ref, "y_alt": y_ref + diff, "diff": diff, "log2fc": fold}
-        if len(self.views.shifts) > 1 or self.views.strands == "both" or len(self.plans) > 1:
-            scores["sd"] = sd
-        for name, values in scores.items():
+        table = {"y_ref": y_ref, "y_alt": y_ref + diff, "diff": diff, "log2fc": fold}
+        if self.several:
+            table["sd"] = sd
+        for name, values in {**table, **scores}.items():
             for at, task in enumerate(self.tasks):
                 column = name if len(self.tasks) == 1 else f"{name}_{task}"
                 columns[column] = pa.array(np.ascontiguousarray(values[:, at]))
         return pa.table(columns)
-
-
-def variant_columns(block: Variants, found: Alleles) -> "dict[str, pa.Array]":
-    """Return the columns that say which allele a row is and what became of it."""
-    pa = load("pyarrow")
-    ok = found.status == OK
-    spans = found.text_offsets[:-1].reshape(-1, 2), found.text_offsets[1:].reshape(-1, 2)
-    norm_ref, norm_alt = (
-        _strings(*gather(found.texts, np.stack([spans[0][:, at], spans[1][:, at]], 1)), ok)
-        for at in range(2)
-    )
-    flags = [
-        ",".join(name for bit, name in enumerate(FLAGS) if value >> bit & 1)
-        for value in range(1 << len(FLAGS))
-    ]
-    return {
-        "chrom": pa.array(block.contigs, pa.string()).take(pa.array(block.chrom)),
-        "pos": pa.array(block.pos),
-        "id": _strings(*gather(block.text, block.id)),
-        "ref": _strings(*gather(block.text, block.ref)),
-        "alt": _strings(*gather(block.text, block.alt)),
-        "norm_pos": pa.array(found.anchor + 1, mask=~ok),
-        "norm_ref": norm_ref,
-        "norm_alt": norm_alt,
-        "status": pa.array(STATUS).take(pa.array(found.status)),
-        "flags": pa.array(flags).take(pa.array(found.flags)),
-    }
-
-
-def _strings(
-    data: NDArray[np.uint8], offsets: NDArray[np.int32], valid: NDArray[np.bool_] | None = None
-) -> "pa.Array":
-    """Return a string column of texts that lie one after the other; invalid UTF-8 becomes '?'."""
-    pa = load("pyarrow")
-    if (data > 127).any():
-        try:
-            data.tobytes().decode()
-        except UnicodeDecodeError:
-            data = np.where(data > 127, np.uint8(ord("?")), data)
-    mask = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
-    return pa.StringArray.from_buffers(
-        len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data), mask
-    )
-
-
-def log2_fold_change(
-    y_ref: NDArray[np.float32], diff: NDArray[np.float32], scale: str, pseudocount: float = 1.0
-) -> NDArray[np.float32]:
-    """Return log2 of ALT over REF, as the scale of the numbers allows.
-
-    Parameters
-    ----------
-    y_ref, diff : float32, same shape
-    scale : str
-        linear and counts: ``log2((alt + c) / (ref + c))``; log2: the difference; ln: the
-        difference over ln 2; logit and bin: NaN, since no ratio can be formed of them.
-    pseudocount : float
-        c.
-
-    Returns
-    -------
-    float32, same shape
-        NaN also where a sum with the pseudo-count is not positive.
-    """
-    if scale == "log2":
-        return diff.copy()
-    if scale == "ln":
-        return (diff / np.log(2)).astype(np.float32)
-    if scale not in ("linear", "counts"):
-        return np.full_like(diff, np.nan)
-    below = y_ref.astype(np.float64) + pseudocount
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # log1p keeps the digits of small effects
-        fold = np.log1p(diff / below) / np.log(2)
-    fold[~((below > 0) & (below + diff > 0))] = np.nan
-    return fold.astype(np.float32)
-
-
-def _reduced(answer: NDArray[np.float32], reduce: str | None) -> NDArray[np.float32]:
-    if answer.ndim == 2:
-        return answer
-    return answer.sum(-1) if reduce == "sum" else answer.mean(-1)

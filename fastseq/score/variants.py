@@ -46,6 +46,7 @@ def scorer(
     scale: OutputScale = "output",
     pseudocount: float = 1.0,
     reduce: Literal["sum", "mean"] | None = None,
+    indel: Literal["left", "compensate"] = "left",
     batch_size: int | None = None,
     device: str | None = None,
     precision: Precision | None = None,
@@ -66,6 +67,8 @@ def scorer(
             f"the model answers profiles of {plans[0].positions} positions and reduce={reduce!r}; "
             "expected 'sum' or 'mean'"
         )
+    if indel not in ("left", "compensate"):
+        raise OptionError(f"indel={indel!r}; expected 'left' or 'compensate'")
     views = Views(strands, tuple(shifts))
     views.warn_untrained_strands(plans)
     if not -places[anchor] <= min(views.shifts) <= max(views.shifts) < window - places[anchor]:
@@ -80,7 +83,8 @@ def scorer(
         on_ref_mismatch,
         scale,
         pseudocount,
-        reduce,
+        reduce if plans[0].positions is not None else None,
+        indel,
     )
 
 
@@ -120,6 +124,7 @@ def score_variants(
     scale: OutputScale = "output",
     pseudocount: float = 1.0,
     reduce: Literal["sum", "mean"] | None = None,
+    indel: Literal["left", "compensate"] = "left",
     output: str | PathLike | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -167,7 +172,11 @@ def score_variants(
     pseudocount : float
         Added to both sides of the fold change.
     reduce : {"sum", "mean"}, optional
-        How a profile model's positions become one number.
+        How a profile model's positions become one number. The columns ``jsd`` (Jensen-Shannon
+        distance) and ``l2`` then say how far both profiles are apart.
+    indel : {"left", "compensate"}
+        "left" keeps the left flank of a window and moves what is behind an indel; "compensate"
+        averages that with the window in which the right flank stays.
     output : path-like, optional
         A folder for Parquet parts and a manifest; or, by its ending (.tsv, .csv, .parquet, .gz of
         the first two) one file, or ``-`` for TSV on standard output, written as the scores come.
@@ -215,8 +224,8 @@ def score_variants(
     options = {
         "length": length, "strands": strands, "shifts": tuple(shifts), "normalize": normalize,
         "anchor": anchor, "on_ref_mismatch": on_ref_mismatch, "scale": scale,
-        "pseudocount": pseudocount, "reduce": reduce, "batch_size": batch_size, "device": device,
-        "precision": precision,
+        "pseudocount": pseudocount, "reduce": reduce, "indel": indel, "batch_size": batch_size,
+        "device": device, "precision": precision,
     }  # fmt: skip
     run = scorer(model, genome, **options)
     source = VariantInput(variants, contig_map, regions, saturate, shard)

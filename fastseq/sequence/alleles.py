@@ -332,3 +332,42 @@ def edits(
         refill = genome.windows(int(found.contig[allele]), np.array([behind]), count)[0]
         inserted[offsets[edit] + size[edit] : offsets[edit + 1]] = refill
     return Edits(row, begin, removed, inserted, offsets)
+
+
+def right_edits(
+    found: Alleles,
+    rows: NDArray[np.int64],
+    genome: HasCodes,
+    *,
+    row: NDArray[np.int64],
+    origin: NDArray[np.int64],
+    row_length: int,
+) -> Edits:
+    """Return the edits that leave what is behind each allele in place and move what is before it.
+
+    Everything from the row's first base to the allele's last is replaced by as many bases: the
+    new allele, and before it the genome's bases from as far left as needed.
+
+    Parameters
+    ----------
+    As for `edits`.
+
+    Returns
+    -------
+    Edits
+    """
+    ends = np.clip(found.start[rows] - origin + found.removed[rows], 0, row_length)
+    pieces = []
+    for allele, begin, size in zip(rows.tolist(), origin.tolist(), ends.tolist()):
+        word = found.inserted[found.offsets[allele] : found.offsets[allele + 1]]
+        first = begin + int(found.growth[allele])
+        before = max(int(found.start[allele]) - first, 0)
+        flank = genome.windows(int(found.contig[allele]), np.array([first]), before)[0]
+        whole = np.concatenate([flank, word])
+        # an allele that reaches beyond the row's end is cut like the row
+        cut = int(found.start[allele] + found.removed[allele]) - begin - size
+        pieces.append(whole[: len(whole) - cut][-size:] if size else whole[:0])
+    sizes = np.array([len(piece) for piece in pieces], np.int64)
+    inserted = np.concatenate([*pieces, np.empty(0, np.uint8)])
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return Edits(row, np.zeros(len(rows), np.int64), ends, inserted, offsets)

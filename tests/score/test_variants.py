@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.spatial.distance import jensenshannon
 from torch import nn
 
 from fastseq.errors import (
@@ -16,7 +17,6 @@ from fastseq.errors import (
 from fastseq.io.fasta import Genome
 from fastseq.models.specs import InputSpec, TargetSpec
 from fastseq.score.predict import predict
-from fastseq.score.scorer import log2_fold_change
 from fastseq.score.variants import score_variants
 from tests.reference import alleles as slow
 
@@ -254,13 +254,48 @@ def test_tasks_and_scales(genome, texts):
     assert score_variants(logit, variants, genome).log2fc.isna().all()
 
 
-def test_fold_changes_by_scale():
-    y_ref, diff = np.float32([[1.0], [-3.0], [-0.5]]), np.float32([[2.0], [1.0], [-1.0]])
-    assert log2_fold_change(y_ref, diff, "linear")[0] == 1
-    assert np.isnan(log2_fold_change(y_ref, diff, "linear")[1:]).all()
-    assert np.array_equal(log2_fold_change(y_ref, diff, "log2"), diff)
-    np.testing.assert_allclose(log2_fold_change(y_ref, diff, "ln"), diff / np.log(2))
-    assert np.isnan(log2_fold_change(y_ref, diff, "logit")).all()
+def test_compensated_indels_average_both_alignments(texts, genome):
+    model = Net(InputSpec(24))
+    variants = table_of(texts, 80, 11)
+    plain = score_variants(model, variants, genome)
+    both = score_variants(model, variants, genome, indel="compensate")
+    pairs = []
+    for row in both.itertuples():
+        text = texts[row.chrom]
+        growth = len(row.norm_alt) - len(row.norm_ref)
+        changed = slow.haplotype(text, row.norm_pos, row.norm_ref, row.norm_alt)
+        anchor = row.norm_pos - 1
+        # the window ends where it ended: its end moved with the right flank
+        start = anchor - 12 + growth
+        ends = (slow.window(text, anchor, 24, 12), slow.window(changed, start, 24, 0))
+        pairs.append(ends)
+    y_ref, y_right = (predict(model, list(seen)) for seen in zip(*pairs))
+    grown = (both.norm_ref.str.len() != both.norm_alt.str.len()).to_numpy()
+    right = y_right - y_ref
+    expected = np.where(grown, (plain["diff"] + right) / 2, plain["diff"])
+    np.testing.assert_allclose(both["diff"], expected, atol=5e-6)
+    np.testing.assert_allclose(
+        both.sd, np.where(grown, abs(plain["diff"] - right) / 2, 0), atol=5e-6
+    )
+
+
+def test_profiles_are_compared_in_sum_and_shape(texts, genome):
+    class Profile(nn.Module):
+        input_spec, target_spec = InputSpec(16), TargetSpec(activation="exp", scale="counts")
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.cumsum(2)[:, :1] / 4
+
+    variants = table_of(texts, 20, 12)
+    frame = score_variants(Profile(), variants, genome, reduce="sum")
+    windows = [expected_windows(row, texts[row.chrom], 16, 8) for row in frame.itertuples()]
+    ref, alt = (predict(Profile(), list(seen))[:, 0] for seen in zip(*windows))
+    np.testing.assert_allclose(frame["diff"], alt.sum(1) - ref.sum(1), atol=1e-4)
+    np.testing.assert_allclose(frame.l2, np.sqrt(((alt - ref) ** 2).sum(1)), atol=1e-5)
+    expected = jensenshannon(ref, alt, base=2, axis=1)
+    np.testing.assert_allclose(frame.jsd, expected, atol=1e-4)
+    with pytest.raises(OptionError, match="expected 'sum' or 'mean'"):
+        score_variants(Profile(), variants, genome)
 
 
 def test_contig_names_are_mended_only_when_asked(genome, texts):
