@@ -19,6 +19,7 @@ from fastseq.models.motif_cnn import MotifCNN
 from fastseq.models.trees import Trees, random_forest
 from fastseq.models.tum import TumClassifier, TumCNN, TumResNet
 from fastseq.models.unlock_dna import UnlockDNA
+from fastseq.models.vaishnav import Vaishnav
 
 CHALLENGE = "Random Promoter DREAM Challenge (Rafi et al. 2024)"
 PENZAR = "LegNet (Penzar et al. 2023)"
@@ -86,6 +87,7 @@ TABLE = Catalogue(Entry(*row) for row in (
     ("wztr", Wztr, "5th: CNN of four dilations at once", CHALLENGE, MIT),
     ("bugf", BUGF, "9th: one transformer layer sixteen times", CHALLENGE, MIT),
     ("mt", Mt, "10th: GRU and CNN over both strands", CHALLENGE, MIT),
+    ("vaishnav", Vaishnav, "reference: CNN, attention, BiLSTM", "Vaishnav et al. 2022", MIT),
     ("motif_cnn", MotifCNN, "CNN with an exponential first layer", "Koo & Ploenzke 2021", MIT),
     ("deepstarr", DeepSTARR, "enhancer CNN", "de Almeida et al. 2022", MIT),
     ("deepromoter", DeePromoter, "parallel CNN, BiLSTM", "Oubounyt et al. 2019", MIT),

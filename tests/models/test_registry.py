@@ -21,6 +21,7 @@ TINY: dict[str, dict] = {
     **{f"legnet_{kind}": {"length": 40} for kind in ("optimized", "prixfixe")},
     **{f"dream{kind}": {"length": 40} for kind in ("", "_cnn", "_rnn", "_attn")},
     "bhi": {"length": 40},
+    "vaishnav": {"length": 40, "channels": 8, "hidden": 16},
 }
 
 # trees have no parameters until they are grown: test_trees.py
