@@ -2,12 +2,20 @@
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
+from doors cimport cpu_level
+
 cdef extern from "kld.h" nogil:
     int KLD_WORK
-    int kld_score_map_f32(
+    int kld_score_map_f32_portable(
         const uint8_t *codes, const float *map, int64_t length, int norm, int correct,
         double *mean, double *out) noexcept
-    int kld_score_map_f64(
+    int kld_score_map_f32_avx2(
+        const uint8_t *codes, const float *map, int64_t length, int norm, int correct,
+        double *mean, double *out) noexcept
+    int kld_score_map_f64_portable(
+        const uint8_t *codes, const double *map, int64_t length, int norm, int correct,
+        double *mean, double *out) noexcept
+    int kld_score_map_f64_avx2(
         const uint8_t *codes, const double *map, int64_t length, int norm, int correct,
         double *mean, double *out) noexcept
     int kld_running(
@@ -22,15 +30,29 @@ cdef extern from "kld.h" nogil:
     void kld_count(
         const uint8_t *codes, int64_t length, int lo, int hi, int64_t *tables) noexcept
     void kld_spread_counts(int lo, int hi, int64_t *tables) noexcept
-    double kld_quantile(const double *x, int64_t length, double quantile, double *room) noexcept
+    double kld_quantile_portable(
+        const double *x, int64_t length, double quantile, double *room) noexcept
+    double kld_quantile_avx2(
+        const double *x, int64_t length, double quantile, double *room) noexcept
     int kld_count_attributed(
         const uint8_t *codes, const double *scores, int64_t length, double cutoff,
         int64_t buffer, int lo, int hi, int64_t *positions, int64_t *tables) noexcept
     double kld_row(
         const uint8_t *codes, const int64_t *running, int64_t length, int k, int64_t *sums,
         int64_t *counts, int64_t *products, const double *prior) noexcept
-    double kld_divergence(const int64_t *p, const int64_t *q, int64_t size) noexcept
+    double kld_divergence_portable(
+        const int64_t *p, const int64_t *q, int64_t size) noexcept
+    double kld_divergence_avx2(const int64_t *p, const int64_t *q, int64_t size) noexcept
     double kld_divergence_f64(const double *p, const double *q, int64_t size) noexcept
+
+ctypedef int (*score_f32)(
+    const uint8_t *, const float *, int64_t, int, int, double *, double *) noexcept nogil
+ctypedef int (*score_f64)(
+    const uint8_t *, const double *, int64_t, int, int, double *, double *) noexcept nogil
+ctypedef double (*quantile_of)(const double *, int64_t, double, double *) noexcept nogil
+ctypedef double (*divergence_of)(const int64_t *, const int64_t *, int64_t) noexcept nogil
+
+cdef const int *cpu = cpu_level()
 
 ctypedef fused real:
     float
@@ -83,6 +105,10 @@ def score_maps(
     cdef Py_ssize_t bad = -1
     cdef double *mean
     cdef int finite
+    cdef score_f32 of_floats = kld_score_map_f32_portable
+    cdef score_f64 of_doubles = kld_score_map_f64_portable
+    if cpu[0]:
+        of_floats, of_doubles = kld_score_map_f32_avx2, kld_score_map_f64_avx2
     if (maps.shape[0] != rows or maps.shape[1] != 4 or maps.shape[2] != length
             or out.shape[0] != rows or out.shape[1] != length):
         raise ValueError("codes, maps and out differ in shape")
@@ -92,10 +118,10 @@ def score_maps(
     with nogil:
         for row in range(rows):
             if real is float:
-                finite = kld_score_map_f32(
+                finite = of_floats(
                     &codes[row, 0], &maps[row, 0, 0], length, norm, correct, mean, &out[row, 0])
             else:
-                finite = kld_score_map_f64(
+                finite = of_doubles(
                     &codes[row, 0], &maps[row, 0, 0], length, norm, correct, mean, &out[row, 0])
             if not finite:
                 bad = row
@@ -183,6 +209,7 @@ def count_attributed(
     """
     cdef Py_ssize_t silent = 0, row, i, rows = codes.shape[0], length = codes.shape[1]
     cdef double cutoff
+    cdef quantile_of quantile_of_row = kld_quantile_avx2 if cpu[0] else kld_quantile_portable
     cdef double *turned
     cdef double *room
     cdef int64_t *positions
@@ -205,7 +232,7 @@ def count_attributed(
                 turned[i] = scores[source[row], length - shift + i]
             for i in range(shift, length):
                 turned[i] = scores[source[row], i - shift]
-            cutoff = kld_quantile(turned, length, quantile, room)
+            cutoff = quantile_of_row(turned, length, quantile, room)
             silent += not kld_count_attributed(
                 &codes[row, 0], turned, length, cutoff, buffer, lo, hi, positions, &tables[0])
     free(turned)
@@ -273,10 +300,11 @@ def by_row(
 def divergence(const int64_t[::1] p not None, const int64_t[::1] q not None):
     """Return sum P ln(P / Q) of two tables of integers: nan where one is empty, inf where Q lacks P."""
     cdef double value
+    cdef divergence_of compare = kld_divergence_avx2 if cpu[0] else kld_divergence_portable
     if p.shape[0] != q.shape[0] or p.shape[0] == 0:
         raise ValueError("tables differ in size")
     with nogil:
-        value = kld_divergence(&p[0], &q[0], p.shape[0])
+        value = compare(&p[0], &q[0], p.shape[0])
     return value
 
 

@@ -111,8 +111,11 @@ class Regularised(Run):
         self.regulariser = regulariser(name, self.model, **settings)
         return self
 
-    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return self.regulariser.loss(x, y, super()._loss, len(self.history) + 1)
+    def _loss(self, x: torch.Tensor, y: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+        def plain(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return super(Regularised, self)._loss(x, y, groups)
+
+        return self.regulariser.loss(x, y, plain, len(self.history) + 1)
 
 
 def train(

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "cpu.h"
+
 #define KLD_UNKNOWN 3 /* codes above it are no bases */
 
 /* the working tables of lengths 3 to 8: those of every length, then 4^6 x (v6, v5, v4, v3) */
@@ -31,16 +33,32 @@ enum {
 
 typedef int64_t kld_v2 __attribute__((vector_size(16), aligned(8), may_alias));
 
-static inline int kld_not_finite(double x) {
+/* AVX2 without fused multiply-add rounds like SSE2: the same bits on either path. */
+#define KLD_BOTH(RESULT, NAME, PARAMETERS, ARGUMENTS)                                              \
+    static RESULT NAME##_portable PARAMETERS { return NAME ARGUMENTS; }                            \
+    AVX2 static RESULT NAME##_avx2 PARAMETERS { return NAME ARGUMENTS; }
+
+BODY int kld_not_finite(double x) {
     uint64_t bits;
     memcpy(&bits, &x, 8);
     return (bits & 0x7ff0000000000000u) == 0x7ff0000000000000u;
 }
 
+/* sqrt() may set errno, which keeps compilers from using vectors for it */
+BODY void kld_roots(double *x, int64_t length) {
+    int64_t i = 0;
+#if FASTSEQ_X86
+    for (; i + 2 <= length; i += 2)
+        _mm_storeu_pd(x + i, _mm_sqrt_pd(_mm_loadu_pd(x + i)));
+#endif
+    for (; i < length; i++)
+        x[i] = sqrt(x[i]);
+}
+
 /* Scores of one map (4, length): |x - mean| at the observed base, or the norm over the channels.
  * Without correction the mean is not taken off. Returns whether every value is finite. */
 #define KLD_SCORE_MAP(NAME, TYPE)                                                                  \
-    static int NAME(                                                                               \
+    BODY int NAME(                                                                                 \
         const uint8_t *codes, const TYPE *map, int64_t length, int norm, int correct,              \
         double *mean, double *out) {                                                               \
         const TYPE *a = map, *c = map + length, *g = c + length, *t = g + length;                  \
@@ -55,8 +73,9 @@ static inline int kld_not_finite(double x) {
             for (int64_t i = 0; i < length; i++) {                                                 \
                 double x = a[i] - mean[i], y = c[i] - mean[i];                                     \
                 double z = g[i] - mean[i], w = t[i] - mean[i];                                     \
-                out[i] = sqrt((x * x + y * y) + (z * z + w * w));                                  \
+                out[i] = (x * x + y * y) + (z * z + w * w);                                        \
             }                                                                                      \
+            kld_roots(out, length);                                                                \
         } else {                                                                                   \
             for (int64_t i = 0; i < length; i++) {                                                 \
                 double x = fabs((double)map[(codes[i] & 3) * length + i] - mean[i]);               \
@@ -68,8 +87,15 @@ static inline int kld_not_finite(double x) {
             bad |= kld_not_finite(out[i]);                                                         \
         return !bad;                                                                               \
     }
+#define KLD_SCORE_ARGUMENTS (codes, map, length, norm, correct, mean, out)
 KLD_SCORE_MAP(kld_score_map_f32, float)
+KLD_BOTH(int, kld_score_map_f32,
+    (const uint8_t *codes, const float *map, int64_t length, int norm, int correct,
+     double *mean, double *out), KLD_SCORE_ARGUMENTS)
 KLD_SCORE_MAP(kld_score_map_f64, double)
+KLD_BOTH(int, kld_score_map_f64,
+    (const uint8_t *codes, const double *map, int64_t length, int norm, int correct,
+     double *mean, double *out), KLD_SCORE_ARGUMENTS)
 
 static double kld_sum(const double *x, int64_t length) {
     double part[4] = {0, 0, 0, 0};
@@ -207,7 +233,7 @@ static void kld_spread_counts(int lo, int hi, int64_t *tables) {
 
 /* The value of rank `rank` (0: smallest) of x, whose content is lost; `spare` is as long. Moves
  * without branches: which side a value goes to cannot be predicted. */
-static double kld_select(double *x, double *spare, int64_t n, int64_t rank) {
+BODY double kld_select(double *x, double *spare, int64_t n, int64_t rank) {
     for (;;) {
         const double a = x[0], b = x[n / 2], c = x[n - 1];
         const double pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
@@ -235,7 +261,7 @@ static double kld_select(double *x, double *spare, int64_t n, int64_t rank) {
 
 /* NumPy's linear quantile of values of 0 or more; `room` holds 3 x length values. Only values above
  * a guess from a sample are put in order. */
-static double kld_quantile(const double *x, int64_t length, double quantile, double *room) {
+BODY double kld_quantile(const double *x, int64_t length, double quantile, double *room) {
     enum { SAMPLE = 16 };
     double sample[SAMPLE], *kept = room, at = quantile * (double)(length - 1), pivot = 0;
     int64_t low = (int64_t)at, held = 0, above = length - low;
@@ -259,14 +285,18 @@ static double kld_quantile(const double *x, int64_t length, double quantile, dou
     const double weight = at - (double)low;
     if (weight == 0)
         return value;
+    /* the next larger value; equal ones above the rank come first */
     int64_t larger = 0;
     double next = INFINITY;
     for (int64_t i = 0; i < held; i++) {
+        const double later = kept[i] > value ? kept[i] : INFINITY;
         larger += kept[i] > value;
-        next = kept[i] > value && kept[i] < next ? kept[i] : next;
+        next = later < next ? later : next;
     }
     return larger == above - 1 ? value + (next - value) * weight : value;
 }
+KLD_BOTH(double, kld_quantile,
+    (const double *x, int64_t length, double quantile, double *room), (x, length, quantile, room))
 
 /* Count the windows inside attributed blocks: runs of scores above the cutoff, longer by `buffer` to
  * the right, and one block where they share a position. Returns whether there is any. */
@@ -329,10 +359,10 @@ static double kld_row(
 }
 
 /* sum of weight x ln(ratio) over n <= KLD_LANES entries; ratios are normal and above 0. The series
- * 2 (s + s^3/3 + s^5/5 ..), s = (m - 1) / (m + 1), reaches 1e-17 at its 12th term for m within a
+ * 2 (s + s^3/3 + s^5/5 ..), s = (m - 1) / (m + 1), is within 1e-17 after 10 terms for m within a
  * factor sqrt(2) of 1; written without branches, so that compilers use vectors for it. */
 enum { KLD_LANES = 64 };
-static double kld_weighted_logs(const double *weight, const double *ratio, int n) {
+BODY double kld_weighted_logs(const double *weight, const double *ratio, int n) {
     const uint64_t low = 0x3fe6a09e667f3bcdu, one = 0x3ff0000000000000u; /* sqrt(1/2), 1 */
     const double shift = 6755399441055744.0; /* 1.5 x 2^52: adds an integer to a double's bits */
     double term[KLD_LANES], sum = 0;
@@ -348,8 +378,8 @@ static double kld_weighted_logs(const double *weight, const double *ratio, int n
         memcpy(&e, &exponent, 8);
         e -= shift;
         const double s = (m - 1) / (m + 1), z = s * s;
-        double series = 1.0 / 23;
-        for (int j = 21; j > 0; j -= 2)
+        double series = 1.0 / 19;
+        for (int j = 17; j > 0; j -= 2)
             series = series * z + 1.0 / j;
         term[i] = weight[i] * (2 * s * series + e * 0.69314718055994530942);
     }
@@ -359,7 +389,7 @@ static double kld_weighted_logs(const double *weight, const double *ratio, int n
 }
 
 /* sum P ln(P / Q) of two integer tables; 0 exactly where they are proportional. */
-static double kld_divergence(const int64_t *p, const int64_t *q, int64_t size) {
+BODY double kld_divergence(const int64_t *p, const int64_t *q, int64_t size) {
     double weight[KLD_LANES], ratio[KLD_LANES], sum = 0;
     int64_t p_total = 0, q_total = 0;
     for (int64_t m = 0; m < size; m++) {
@@ -385,6 +415,8 @@ static double kld_divergence(const int64_t *p, const int64_t *q, int64_t size) {
     sum /= (double)p_total;
     return sum > 0 ? sum : 0;
 }
+
+KLD_BOTH(double, kld_divergence, (const int64_t *p, const int64_t *q, int64_t size), (p, q, size))
 
 /* The same for tables of doubles, neither of which need sum to 1. */
 static double kld_divergence_f64(const double *p, const double *q, int64_t size) {
