@@ -15,7 +15,7 @@ def windows(n, length):
 
 def cases(size):
     """Yield the cases of the goals: 1,000 sequences of 200 bp at full size."""
-    n, length, replicates = (1000, 200, 20) if size == "full" else (20, 60, 2)
+    n, length, replicates = (1000, 200, 20) if size == "full" else (40, 200, 2)
     random = np.random.default_rng(0)
     codes = random.integers(0, 4, (n, length), dtype=np.uint8)
     maps = random.standard_t(3, (n, 4, length)).astype(np.float32)

@@ -29,7 +29,7 @@ from fastseq.models import registry
 from fastseq.reliability.kld import kmer_kld
 from fastseq.reliability.snr import by_sequence
 from fastseq.score.attribute import attribute
-from fastseq.sequence.simulate import MotifTask, simulate_motif_task
+from fastseq.sequence.simulate import MOTIF_COUNTS, MotifTask, simulate_motif_task
 
 KS = (3, 4, 5, 6, 7, 8)
 VARIANTS = {
@@ -81,6 +81,14 @@ class Grid:
     attack: tuple[tuple[str, int], ...] = ()
     regularisers: tuple[str, ...] = tuple(REGULARISERS)
     sequences: int = 1000  # positives of the test split that maps are made of
+    length: int = 200
+    motifs: tuple[tuple[int, float], ...] = tuple(MOTIF_COUNTS.items())
+
+    def task(self) -> MotifTask:
+        """Return the sequences of this grid."""
+        return simulate_motif_task(
+            self.n, self.length, negatives=self.negatives, motif_counts=dict(self.motifs)
+        )
 
     def __iter__(self) -> Iterator[Configuration]:
         # trials outermost: a run that is cut short is still balanced
@@ -93,9 +101,10 @@ class Grid:
 
 GRIDS = {
     "tiny": Grid(1, 300, 1, "document", regularisers=("none", "mixup"), sequences=30),
+    # shorter sequences with fewer motifs: networks that learn something in seconds
     "small": Grid(
-        3, 6000, 5, "document",
-        attack=(("clean_epochs", 3), ("mixed_epochs", 4), ("steps", 3), ("step", 0.02)),
+        3, 6000, 4, "document", lr=4e-3, batch_size=32, length=100, motifs=((2, 0.5), (3, 0.5)),
+        attack=(("clean_epochs", 2), ("mixed_epochs", 3), ("steps", 3), ("step", 0.02)),
     ),
     # 392 models: D4's 390 are those of 2 x 2 x 7 x 14 that ended
     "full": Grid(14, 20_000, 100, "authors", lr=1e-3, batch_size=100, schedule="plateau",
@@ -162,7 +171,7 @@ def measure(model: torch.nn.Module, task: MotifTask, sequences: int, device: str
 def run(grid: Grid, folder: Path, *, device: str, share: tuple[int, int], minutes: float) -> int:
     """Train and measure what is missing in the folder; return how many models are left."""
     folder.mkdir(parents=True, exist_ok=True)
-    task = simulate_motif_task(n=grid.n, negatives=grid.negatives)
+    task = grid.task()
     todo = [c for c in grid if not (folder / f"{c.name}.json").exists()]
     todo, left, begin = todo[share[0] :: share[1]], 0, time.monotonic()
     for at, configuration in enumerate(todo):
@@ -230,7 +239,8 @@ def main(arguments: list[str] | None = None) -> int:
         models = read_folder(folder)
         title = (
             f"{len(models)} of {sum(1 for _ in grid)} models of the {options.grid} grid: "
-            f"{grid.n} sequences, negatives of the {grid.negatives}, at most {grid.epochs} epochs"
+            f"{grid.n} x {grid.length}, negatives of the {grid.negatives}, at most {grid.epochs} "
+            "epochs"
         )
         if left:
             print(f"{left} models left; run the same command again", file=sys.stderr)

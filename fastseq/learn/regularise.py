@@ -230,7 +230,11 @@ def _noisy(x: Tensor, sd: float) -> Tensor:
 @contextmanager
 def _output_of(layer: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Change what a layer hands on, while the context lasts."""
-    hook = layer.register_forward_hook(lambda _module, _inputs, out: change(out))
+
+    def hand_on(_module: nn.Module, _inputs: tuple, out: Tensor) -> Tensor:
+        return change(out)
+
+    hook = layer.register_forward_hook(hand_on)
     try:
         yield
     finally:

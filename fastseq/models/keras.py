@@ -122,6 +122,7 @@ def motif_cnn(
 
 
 def _set(path, layer: nn.Conv1d | nn.Linear, weights: dict, kernel: np.ndarray) -> None:
+    assert layer.bias is not None
     _copy(path, layer.weight, kernel)
     # exponential_activations leaves the biases of its convolutions out
     bias = weights.get("bias", np.zeros(kernel.shape[0], np.float32))

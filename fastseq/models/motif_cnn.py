@@ -94,7 +94,7 @@ class MotifCNN(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv1d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.stages(x))

@@ -57,7 +57,7 @@ def compare(
 ) -> Null:
     """Return the null of these replicates beside the observed values."""
     per_k = {k: np.array([replicate[k] for replicate in replicates]) for k in observed}
-    total = sum(weights[k] * per_k[k] for k in observed if weights[k])
+    total = np.sum([weights[k] * per_k[k] for k in observed if weights[k]], axis=0)
     judged = {k: _judge(observed[k], per_k[k]) for k in observed}
     p, z = _judge(sum(weights[k] * observed[k] for k in observed if weights[k]), total)
     return Null(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -226,7 +227,7 @@ def divergences_by_row(
     return found
 
 
-def codes_beside(seqs: Text | Ragged, maps: object) -> Codes:
+def codes_beside(seqs: Text | Ragged, maps: Any) -> Codes:
     """Return contiguous codes (n, length); text is padded to the length of the maps.
 
     Raises
@@ -245,7 +246,7 @@ def codes_beside(seqs: Text | Ragged, maps: object) -> Codes:
     return np.ascontiguousarray(codes)
 
 
-def check_maps(name: str, maps: object, codes: Codes) -> np.ndarray:
+def check_maps(name: str, maps: Any, codes: Codes) -> np.ndarray:
     """Return maps (n, 4, length) or scores (n, length) that fit the codes, as an array.
 
     Raises
@@ -268,7 +269,7 @@ def check_maps(name: str, maps: object, codes: Codes) -> np.ndarray:
     return found
 
 
-def as_weights(weights: object, ks: Sequence[int]) -> dict[int, float]:
+def as_weights(weights: Any, ks: Sequence[int]) -> dict[int, float]:
     """Return one weight for each length; uniform where None.
 
     Raises

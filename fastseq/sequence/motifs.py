@@ -83,7 +83,7 @@ class Motif:
 def _jaspar() -> dict[str, Motif]:
     table = json.loads(Path(__file__).with_name("jaspar.json").read_text())
     return {
-        id: Motif(id, entry["name"], [entry[base] for base in "ACGT"])
+        id: Motif(id, entry["name"], np.array([entry[base] for base in "ACGT"]))
         for id, entry in table.items()
     }
 
@@ -226,7 +226,7 @@ def _parse_jaspar(lines: list[str]) -> Iterator[Motif]:
         rows = [_numbers(re.sub(r"^[ACGTU]\b|[\[\]]", " ", row).split(), i) for i, row in body]
         if len(rows) != 4 or len({len(row) for row in rows}) != 1:
             raise FormatError(f"line {at + 1}: expected 4 rows of equal length below {lines[at]!r}")
-        yield Motif(id, name.strip() or id, rows)
+        yield Motif(id, name.strip() or id, np.array(rows))
 
 
 def _parse_transfac(lines: list[str]) -> Iterator[Motif]:
