@@ -16,8 +16,9 @@ from fastseq.cli.options import (
     sequence_options,
     verb,
 )
+from fastseq.cli.sequences import read_checked
 from fastseq.io.maps import Maps, write_maps
-from fastseq.io.tables import read_sequences, write_table
+from fastseq.io.tables import write_table
 from fastseq.show.logo import LETTERS
 
 
@@ -48,8 +49,7 @@ def command(
       fastseq attribute --model model.safetensors promoters.fa -o saliency.npz
       fastseq kld saliency.npz
     """
-    names, seqs = read_sequences(sequences, column=sequence_column, name_column=name_column)
-    names, seqs = names[:rows], seqs[:rows]
+    names, seqs = read_checked(sequences, sequence_column, name_column, rows)
     result = fastseq.attribute(ensemble(models), seqs, progress=not quiet(), **options)
     maps = Maps(tuple(names), result.codes, result.raw[:, None], 0, result.method, (result.task,))
     if output.endswith(".npz"):

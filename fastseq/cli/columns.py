@@ -43,11 +43,10 @@ def choose_columns(
     pick(table, named, where)
     guesses = []
     if sequence is None:
-        texts = [name for name in table.columns if name not in named and _is_dna(table[name])]
-        sequence = _only(
-            [name for name in texts if str(name).lower() in SEQUENCE_COLUMNS] or texts,
-            table, where, "sequences", "--sequence-column",
-        )  # fmt: skip
+        free = [name for name in table.columns if name not in named]
+        called = [name for name in free if str(name).lower() in SEQUENCE_COLUMNS]
+        candidates = called or [name for name in free if _is_dna(table[name])]
+        sequence = _only(candidates, table, where, "sequences", "--sequence-column")
         guesses.append(f"sequences are taken from column {sequence}")
     if fold is None:
         fold = next((str(name) for name in table.columns if str(name) in FOLD_COLUMNS), None)

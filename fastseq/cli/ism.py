@@ -17,8 +17,9 @@ from fastseq.cli.options import (
     sequence_options,
     verb,
 )
+from fastseq.cli.sequences import read_checked
 from fastseq.io.maps import Maps, write_maps
-from fastseq.io.tables import read_sequences, write_table
+from fastseq.io.tables import write_table
 from fastseq.show.logo import LETTERS
 
 
@@ -50,8 +51,7 @@ def command(
       fastseq ism --model model.safetensors promoters.fa -o ism.npz
       fastseq report ism.npz -o report.html
     """
-    names, seqs = read_sequences(sequences, column=sequence_column, name_column=name_column)
-    names, seqs = names[:rows], seqs[:rows]
+    names, seqs = read_checked(sequences, sequence_column, name_column, rows)
     result = fastseq.saturation_mutagenesis(ensemble(models), seqs, progress=not quiet(), **options)
     maps = Maps(
         tuple(names), result.codes, result.effect, result.start, "ism", result.tasks, result.y_ref

@@ -55,7 +55,6 @@ def command(
         sink = sys.stdout.buffer
         if output != "-":
             sink = stack.enter_context(open(stack.enter_context(replacing(output)), "wb"))
-        sink.write(b"name\tkmer\tcount\n" if per_sequence else b"kmer\tcount\n")
         for number, text in lines:
             sink.write(text)
             rows += number
@@ -64,13 +63,14 @@ def command(
 
 
 def _of_all(path: str, k: int, options: dict) -> Iterator[tuple[int, bytes]]:
-    """Yield lines of all k-mers of a file, with their number."""
+    """Yield the header, then lines of all k-mers of a file, with their number."""
     if k <= SHOWN_K and not options["canonical"]:
         counts = count_kmers_in(path, k, **options)
         kmers = np.flatnonzero(counts)
         counts = counts[kmers]
     else:
         kmers, counts = count_kmers_in(path, k, output="pairs", **options)
+    yield 0, b"kmer\tcount\n"
     for first in range(0, len(kmers), ROWS):
         part = slice(first, first + ROWS)
         words = spelled(kmers[part], k)
@@ -79,8 +79,10 @@ def _of_all(path: str, k: int, options: dict) -> Iterator[tuple[int, bytes]]:
 
 
 def _of_each(path: str, k: int, options: dict) -> Iterator[tuple[int, bytes]]:
-    """Yield lines of the k-mers of each record, with their number."""
-    for block in read_blocks(path):
+    """Yield the header, then lines of the k-mers of each record, with their number."""
+    for number, block in enumerate(read_blocks(path)):
+        if not number:
+            yield 0, b"name\tkmer\tcount\n"
         offsets, kmers, counts = fastseq.count_kmers(
             block.rows, k, per_sequence=True, output="pairs", **options
         )

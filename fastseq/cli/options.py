@@ -85,10 +85,8 @@ def models_option(function: Callable[..., None]) -> Callable[..., None]:
 
 def output_option(default: str | None, help: str) -> Callable[..., Any]:
     """Return the option ``-o``; without a default it is required."""
-    return click.option(
-        "-o", "--output", metavar="FILE", default=default, required=default is None, help=help,
-        show_default=default is not None,
-    )  # fmt: skip
+    given = {"required": True} if default is None else {"default": default, "show_default": True}
+    return click.option("-o", "--output", metavar="FILE", help=help, **given)
 
 
 def sequence_options(function: Callable[..., None]) -> Callable[..., None]:

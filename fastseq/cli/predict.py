@@ -16,7 +16,8 @@ from fastseq.cli.options import (
     sequence_options,
     verb,
 )
-from fastseq.io.tables import read_sequences, write_table
+from fastseq.cli.sequences import read_checked
+from fastseq.io.tables import write_table
 
 
 @verb("predict")
@@ -43,7 +44,7 @@ def command(
       fastseq predict --model model.safetensors promoters.fa > predictions.tsv
       zcat promoters.tsv.gz | fastseq predict -m a.safetensors -m b.safetensors -
     """
-    names, seqs = read_sequences(sequences, column=sequence_column, name_column=name_column)
+    names, seqs = read_checked(sequences, sequence_column, name_column)
     y_hat = fastseq.predict(ensemble(models), seqs, progress=not quiet(), **options)
     columns = {"name": names}
     if y_hat.ndim == 1:

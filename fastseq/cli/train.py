@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 import fastseq
 from fastseq.cli.columns import choose_columns
 from fastseq.cli.options import json_option, note, output_option, quiet, seed_option, verb
-from fastseq.errors import OptionError
+from fastseq.errors import LengthError, OptionError
 from fastseq.io.tables import read_table
 
 UNTOLD = ("epoch", "lr", "seconds")
@@ -52,6 +53,7 @@ def setting(text: str) -> tuple[str, Any]:
     "--bad-rows", type=click.Choice(["refuse", "drop"]), default="refuse", show_default=True,
     help="Rows that cannot be read or have no finite target.",
 )  # fmt: skip
+@click.option("--pad", is_flag=True, help="Let shorter sequences end in N; refused otherwise.")
 @seed_option
 @click.option("--device", metavar="NAME", help="Such as cuda:0.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
@@ -71,6 +73,7 @@ def command(
     sizes: tuple[str, ...],
     settings: tuple[str, ...],
     bad_rows: str,
+    pad: bool,
     seed: int,
     device: str | None,
     resume: bool,
@@ -91,6 +94,8 @@ def command(
     columns = choose_columns(table, sequence_column, target_columns, fold_column, where=data)
     for guess in columns.guesses:
         note(guess)
+    if not pad:
+        _same_length(table[columns.sequence].astype(str).str.len().to_numpy(), data)
     changes = dict(map(setting, settings)) | {
         name: value
         for name, value in [("epochs", epochs), ("lr", lr), ("batch_size", batch_size)]
@@ -128,6 +133,15 @@ def command(
     shown = {name: value for name, value in result.best.items() if name not in UNTOLD}
     figures = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
     click.echo(f"{output}: best epoch {result.best['epoch']} of {len(result.history)}: {figures}")
+
+
+def _same_length(lengths: np.ndarray, where: str) -> None:
+    odd = np.flatnonzero(lengths != lengths[:1])
+    if odd.size:
+        raise LengthError(
+            f"{where}: row {odd[0]} has {lengths[odd[0]]} bp, row 0 has {lengths[0]} bp "
+            f"({lengths.min()} to {lengths.max()} in all); pass --pad to let the shorter end in N"
+        )
 
 
 def _share(text: str | None) -> Any:

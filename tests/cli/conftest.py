@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import fastseq
+from fastseq.cli.main import main
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Return a function that runs a command line in an empty folder and returns click's result."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, stdin=None):
+        return CliRunner().invoke(main, [str(part) for part in arguments], input=stdin)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """Return the path of a small checkpoint for 40 bp that knows how it was trained."""
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    network = fastseq.models.build("tum_cnn", length=40, channels=8)
+    history = [{"epoch": 1, "loss": 0.5, "val_loss": 0.6, "pearson": 0.1}]
+    return fastseq.models.save(network, path, training={"history": history})
+
+
+@pytest.fixture(scope="session")
+def sequences():
+    """Return 12 sequences of 40 bp."""
+    return fastseq.decode(np.random.default_rng(7).integers(0, 4, (12, 40), dtype=np.uint8))
+
+
+@pytest.fixture
+def fasta(tmp_path, sequences):
+    """Return a FASTA of these sequences, named s0, s1, ..."""
+    path = tmp_path / "seqs.fa"
+    path.write_text("".join(f">s{i}\n{text}\n" for i, text in enumerate(sequences)))
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Return a table of 60 sequences with GC content, fold and a column of identifiers."""
+    codes = np.random.default_rng(3).integers(0, 4, (60, 40), dtype=np.uint8)
+    rows = zip(fastseq.decode(codes), np.isin(codes, (1, 2)).mean(1))
+    lines = [
+        f"{i}\t{seq}\t{gc}\t{'val' if i % 4 == 0 else 'train'}" for i, (seq, gc) in enumerate(rows)
+    ]
+    path = tmp_path / "gc.tsv"
+    path.write_text("\n".join(["row\tseq\tgc\tfold", *lines]) + "\n")
+    return path
+
+
+def one_line(result):
+    """Assert that a command failed with one line on standard error, and return the line."""
+    assert result.exit_code == 1, result.output
+    lines = result.stderr.strip().splitlines()
+    failed = [line for line in lines if line.startswith("fastseq: ")]
+    assert "Traceback" not in result.stderr
+    return failed[-1].removeprefix("fastseq: ")
+
+
+def parsed(result):
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)

@@ -1,0 +1,171 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+
+from fastseq.cli import main as cli
+from fastseq.cli.main import VERBS, main, one_line
+from fastseq.errors import SequenceError
+
+COMMAND = [sys.executable, "-c", "from fastseq.cli.main import main; main(prog_name='fastseq')"]
+
+
+def fastseq(*arguments, **options):
+    options = {"capture_output": True, "text": True, "timeout": 60} | options
+    return subprocess.run([*COMMAND, *map(str, arguments)], **options)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_every_verb_teaches_with_an_example(run, verb):
+    result = run(verb, "--help")
+    assert result.exit_code == 0
+    assert f"fastseq {verb}" in result.stdout.partition("Example:\n")[2]
+
+
+@pytest.mark.parametrize("verb", [*VERBS, ""])
+def test_help_imports_neither_torch_nor_pandas(verb):
+    code = (
+        "import sys; from fastseq.cli.main import main\n"
+        f"try: main({[verb, '--help'] if verb else ['--help']!r})\n"
+        "except SystemExit: pass\n"
+        "print(*{'torch', 'pandas', 'matplotlib'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip() == ""
+
+
+def test_help_takes_less_than_a_fifth_of_a_second():
+    def seconds():
+        begin = time.perf_counter()
+        assert fastseq("--help").returncode == 0
+        return time.perf_counter() - begin
+
+    # the bare interpreter tells how busy the machine is
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, "-c", ""], check=True)
+    bare = time.perf_counter() - begin
+    assert min(seconds() for _ in range(3)) < max(0.2, 8 * bare)
+
+
+def test_help_imports_no_numpy():
+    code = "import sys; import fastseq.cli.main; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["predict"],
+        ["kmers", "-k", "0", "x"],
+        ["predict", "--bogus", "x"],
+        ["encode", "x"],
+    ],
+)
+def test_wrong_usage_exits_with_2(run, arguments):
+    assert run(*arguments).exit_code == 2
+
+
+def test_version(run):
+    assert run("--version").stdout.startswith("fastseq, version ")
+
+
+def test_an_error_is_one_line_and_debug_shows_where(run):
+    quiet = run("kmers", "absent.fa")
+    assert quiet.exit_code == 1
+    assert quiet.stdout == ""
+    assert len(quiet.stderr.splitlines()) == 1
+    assert quiet.stderr.startswith("fastseq: ")
+    assert "absent.fa" in quiet.stderr
+    for arguments in (["--debug", "kmers", "absent.fa"], ["kmers", "absent.fa", "--debug"]):
+        loud = run(*arguments)
+        assert loud.exit_code == 1
+        assert "Traceback" in loud.stderr
+        assert loud.stderr.splitlines()[-1] == quiet.stderr.splitlines()[0]
+
+
+def _command(error):
+    @click.command("broken")
+    def command():
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (SequenceError("row 3\nhas 'Z'"), 1, "fastseq: row 3 has 'Z'"),
+        (PermissionError(13, "Permission denied", "x.fa"), 1, "fastseq: x.fa: Permission denied"),
+        (MemoryError("9 GiB"), 1, "fastseq: out of memory (9 GiB)"),
+        (ZeroDivisionError("oh"), 1, "fastseq: ZeroDivisionError: oh (not foreseen"),
+        (KeyboardInterrupt(), 130, "fastseq: interrupted"),
+    ],
+)
+def test_every_exception_has_its_line_and_exit_code(run, monkeypatch, error, code, line):
+    monkeypatch.setattr(cli.Verbs, "get_command", lambda self, ctx, name: _command(error))
+    result = run("broken")
+    assert result.exit_code == code
+    (found,) = result.stderr.splitlines()
+    assert found.startswith(line)
+
+
+def test_one_line_is_one_line():
+    assert (
+        one_line(OSError("no errno\nhere"))
+        == "OSError: no errno here (not foreseen; --debug shows where)"
+    )
+
+
+def test_a_closed_pipe_is_quiet(tmp_path):
+    path = tmp_path / "some.fa"
+    path.write_text(">s\nACGTTGCA\n")
+    arguments = [*COMMAND, "kmers", str(path), "-q"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 141
+
+
+def test_ctrl_c_exits_with_130_and_leaves_no_file(tmp_path):
+    fifo = tmp_path / "endless.fa"
+    os.mkfifo(fifo)
+    output = tmp_path / "kmers.tsv"
+    process = subprocess.Popen(
+        [*COMMAND, "kmers", str(fifo), "-o", str(output)], stderr=subprocess.PIPE, text=True
+    )
+    with open(fifo, "w") as pipe:  # opens once the command reads
+        pipe.write(">s\nACGT\n")
+        pipe.flush()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.strip() == "fastseq: interrupted"
+    assert list(tmp_path.iterdir()) == [fifo]
+
+
+def test_a_config_file_sets_options_and_names_what_it_does_not_know(run, tmp_path, fasta):
+    config = tmp_path / "run.toml"
+    config.write_text("canonical = true\n[kmers]\nk = 3\n")
+    assert (
+        run("kmers", fasta, "--config", config).stdout
+        == run("kmers", fasta, "-k", 3, "--canonical").stdout
+    )
+    # what is said at the prompt wins
+    assert (
+        run("kmers", fasta, "--config", config, "-k", 2).stdout
+        != run("kmers", fasta, "--config", config).stdout
+    )
+    config.write_text("kay = 3\n")
+    result = run("kmers", fasta, "--config", config)
+    assert result.exit_code == 2
+    assert "has kay; kmers knows canonical" in " ".join(result.stderr.split())
+
+
+def test_main_is_a_group_that_lists_all_verbs():
+    assert main.list_commands(click.Context(main)) == list(VERBS)
