@@ -31,6 +31,7 @@ def run_identity(run: Scorer, variants: VariantInput) -> dict:
         "log2fc": _log2fc(run),
         "reduce": run.reduce,
         "indel": run.indel,
+        "null": None if run.null is None else hashlib.sha256(run.null.tobytes()).hexdigest(),
     }
 
 

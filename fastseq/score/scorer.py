@@ -15,7 +15,7 @@ from fastseq.models.specs import OutputScale
 from fastseq.run import views as viewed
 from fastseq.run.views import Views
 from fastseq.score.columns import variant_columns
-from fastseq.score.effects import jensen_shannon, log2_fold_change, shares
+from fastseq.score.effects import empirical_p_values, jensen_shannon, log2_fold_change, shares
 from fastseq.sequence import alleles
 from fastseq.sequence.alleles import CODE, OK, Alleles, MismatchPolicy, Variants
 
@@ -48,6 +48,8 @@ class Scorer:
         How a profile becomes one number; None where the model answers numbers.
     indel : {"left", "compensate"}
         Whether an indel moves what is behind it, or both flanks in turn, averaged.
+    null : float32, (n, tasks), optional
+        Effects of background variants, against which p-values are counted.
     """
 
     plans: Sequence[Plan]
@@ -61,6 +63,7 @@ class Scorer:
     pseudocount: float = 1.0
     reduce: Literal["sum", "mean"] | None = None
     indel: Literal["left", "compensate"] = "left"
+    null: NDArray[np.float32] | None = None
 
     @property
     def several(self) -> bool:
@@ -173,7 +176,13 @@ class Scorer:
         scale = "logit" if self.scale == "logit" else self.plans[0].target_spec.scale
         apart = jensen_shannon(shares(y_ref, scale), shares(y_ref + deltas, scale))
         reduced = [getattr(part, self.reduce)(-1) for part in (y_ref, deltas, sd)]
-        return [*reduced, apart, np.sqrt(np.square(deltas).sum(-1))]
+        distance = np.sqrt(np.square(deltas).sum(-1))
+        return [*reduced, apart.astype(np.float32), distance]
+
+    def effects_of(self, codes: Codes, edits: alleles.Edits) -> NDArray[np.float32]:
+        """Return the effects of edits on rows of their own, float32 (e, tasks)."""
+        deltas = self._seen(codes, edits).deltas
+        return getattr(deltas, self.reduce)(-1) if self.reduce else deltas
 
     def _compensate(
         self,
@@ -223,6 +232,9 @@ class Scorer:
         table = {"y_ref": y_ref, "y_alt": y_ref + diff, "diff": diff, "log2fc": fold}
         if self.several:
             table["sd"] = sd
+        if self.null is not None:
+            pairs = zip(diff.T, self.null.T)
+            table["p_value"] = np.stack([empirical_p_values(*pair) for pair in pairs], 1)
         for name, values in {**table, **scores}.items():
             for at, task in enumerate(self.tasks):
                 column = name if len(self.tasks) == 1 else f"{name}_{task}"

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fastseq._lazy import load
 from fastseq.errors import OptionError
@@ -17,6 +20,7 @@ from fastseq.lower.plan import Plan, Precision, Runnable, lower_all
 from fastseq.models.specs import OutputScale
 from fastseq.run.shards import Place, place, supervise
 from fastseq.run.views import Views
+from fastseq.score.background import shuffled_effects
 from fastseq.score.dry import dry_run as run_dry
 from fastseq.score.identity import run_identity
 from fastseq.score.scorer import Scorer
@@ -125,6 +129,8 @@ def score_variants(
     pseudocount: float = 1.0,
     reduce: Literal["sum", "mean"] | None = None,
     indel: Literal["left", "compensate"] = "left",
+    null: int = 0,
+    null_seed: int = 0,
     output: str | PathLike | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -177,6 +183,9 @@ def score_variants(
     indel : {"left", "compensate"}
         "left" keeps the left flank of a window and moves what is behind an indel; "compensate"
         averages that with the window in which the right flank stays.
+    null, null_seed : int
+        How many background variants to score, alleles of the input in dinucleotide-shuffled
+        windows; the column ``p_value`` then is two-sided, ``(r + 1) / (n + 1)``.
     output : path-like, optional
         A folder for Parquet parts and a manifest; or, by its ending (.tsv, .csv, .parquet, .gz of
         the first two) one file, or ``-`` for TSV on standard output, written as the scores come.
@@ -229,6 +238,10 @@ def score_variants(
     }  # fmt: skip
     run = scorer(model, genome, **options)
     source = VariantInput(variants, contig_map, regions, saturate, shard)
+    if null:
+        if isinstance(variants, str) and variants == "-":
+            raise OptionError("null= reads the variants twice; standard input gives them once")
+        run = replace(run, null=shuffled_effects(run, source, null, seed=null_seed))
     if dry_run:
         return run_dry(run, source)
     name = None if output is None else fspath(output)
@@ -245,7 +258,7 @@ def score_variants(
         name, run_identity(run, source), resume=resume, overwrite=overwrite, shared=where.size > 1
     )
     if workers > 1:
-        return _over_workers(model, genome, options, source, folder, workers, progress)
+        return _over_workers(model, genome, options, run.null, source, folder, workers, progress)
     return write_parts(run, source, folder, where=where, progress=progress)
 
 
@@ -280,6 +293,7 @@ def _over_workers(
     model: Runnable | Sequence[Runnable],
     genome: Genome,
     options: dict,
+    null: NDArray[np.float32] | None,
     variants: VariantInput,
     folder: ResultFolder,
     workers: int,
@@ -298,7 +312,7 @@ def _over_workers(
     try:
         supervise(
             _work,
-            (model, shared, options, variants, folder.path, folder.identity),
+            (model, shared, options, null, variants, folder.path, folder.identity),
             workers,
             tick=lambda: bar.update(folder.count() - bar.n),
         )
@@ -313,6 +327,7 @@ def _work(
     model: Runnable | Sequence[Runnable],
     genome: PathLike,
     options: dict,
+    null: NDArray[np.float32] | None,
     variants: VariantInput,
     path: PathLike,
     identity: dict,
@@ -320,6 +335,6 @@ def _work(
     """Do one worker's parts of a folder that is open already."""
     # one core each: threads of several workers would fight over the same cores
     torch.set_num_threads(1)
-    run = scorer(model, genome, **options)
+    run = replace(scorer(model, genome, **options), null=null)
     folder = ResultFolder(path, identity, shared=True)
     write_parts(run, variants, folder, where=where)

@@ -386,3 +386,20 @@ def test_texts_and_tables_of_another_form_are_named(genome):
         score_variants(Net(InputSpec(16)), ["c1:1:A:C", "c1:7"], genome)
     with pytest.raises(TableError, match="no column pos, alt; it has chrom, ref"):
         score_variants(Net(InputSpec(16)), pd.DataFrame({"chrom": [], "ref": []}), genome)
+
+
+def test_p_values_count_shuffled_backgrounds(texts, genome):
+    model = Net(InputSpec(16))
+    variants = table_of(texts, 60, 13)
+    frame = score_variants(model, variants, genome, null=199, null_seed=1)
+    again = score_variants(model, variants, genome, null=199, null_seed=1)
+    pd.testing.assert_frame_equal(frame, again)
+    assert frame.p_value.between(1 / 200, 1).all()
+    np.testing.assert_allclose(frame.p_value * 200, (frame.p_value * 200).round())
+    least, most = frame["diff"].abs().argmin(), frame["diff"].abs().argmax()
+    assert frame.p_value[least] > frame.p_value[most]
+    pd.testing.assert_frame_equal(
+        frame.drop(columns="p_value"), score_variants(model, variants, genome)
+    )
+    with pytest.raises(OptionError, match="no allele can be scored"):
+        score_variants(model, ["c1:1:A:<X>"], genome, null=9)
