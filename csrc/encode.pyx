@@ -124,6 +124,21 @@ def one_hot(capsule, Form form not None, Py_ssize_t first, Py_ssize_t last, Py_s
         PyBuffer_Release(&view)
 
 
+def one_hot_whole(capsule, Form form not None, out) -> None:
+    """Write all rows, padded to the longest, on this thread: a call with little to unpack."""
+    cdef const rows_t *rows = rows_of(capsule)
+    cdef Py_buffer view
+    PyObject_GetBuffer(out, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    try:
+        if view.len != rows.n * rows.longest * form.form.letters * form.form.item:
+            raise ValueError(f"out holds {view.len} bytes; expected rows x length x letters")
+        with nogil:
+            one_hot_rows(rows, &form.form, 0, rows.n, 0, rows.longest, <uint8_t*>view.buf,
+                         rows.longest, 0, 0, cpu[0])
+    finally:
+        PyBuffer_Release(&view)
+
+
 def translate_reversed(capsule, Py_ssize_t first, Py_ssize_t last, out, Lookup lookup not None
                        ) -> None:
     """Write rows [first, last), reversed and complemented, one after the other into `out`."""

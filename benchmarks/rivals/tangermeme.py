@@ -16,7 +16,7 @@ def one_hot(text):
 
 def pair_kernel(text, out):
     """Return a function that writes the one-hot of one str, two letters at a time, into ``out``."""
-    _, _, pairs = utils._one_hot_encode_mapping(("A", "C", "G", "T"), ("N",))
+    _, _, pairs = utils._one_hot_encode_mapping("ACGT", "N")
     words = np.frombuffer(text.encode(), np.uint16)
     target = out.reshape(-1).view(np.uint64)
     return lambda: utils._fast_one_hot_encode_pairs4(target, words, pairs, 0, len(words))

@@ -21,55 +21,87 @@ BODY void bits_to_channels_f32(const uint8_t *bits, size_t n, float *o, size_t c
 #if FASTSEQ_X86
 /* ---- AVX-512: one bit per base and channel becomes a store mask ---- */
 
-AVX512 static void ncl_u8_avx512(const uint8_t *s, size_t n, uint8_t *o, size_t channel,
-                                 const lookup_t *l) {
-    const lookup64_t r = lookup64(l);
-    const __m512i one = _mm512_set1_epi8(1);
+/* A processor that sees whole lines written one after the other does not read them first. So each
+   channel is written to its end before the next begins, at line addresses where there are many
+   lines. Measured on Zen 4, uint8, L = 2114, in fills of the output: 0.41 with the channels in turn,
+   0.85 so; 0.40 with stores past the caches, because lines that two channels share break them. */
+AVX512 static inline void channel_u8_avx512(const uint8_t *bits, size_t n, uint8_t *o, int k) {
+    const __m512i one = _mm512_set1_epi8(1), bit = _mm512_set1_epi8((char)(1 << k));
     if (n < 64) {
-        __mmask64 m = first_lanes(n);
-        __m512i c = look64(&r, _mm512_maskz_loadu_epi8(m, s));
-        for (int k = 0; k < 4; k++)
-            _mm512_mask_storeu_epi8(
-                o + k * channel, m,
-                _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(c, _mm512_set1_epi8(1 << k)), one));
+        const __mmask64 m = first_lanes(n);
+        const __m512i c = _mm512_maskz_loadu_epi8(m, bits);
+        _mm512_mask_storeu_epi8(o, m, _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(c, bit), one));
         return;
     }
-    /* the last vector overlaps the one before: no scalar tail */
-    for (size_t i = 0;; i = i + 128 > n ? n - 64 : i + 64) {
-        __m512i c = look64(&r, _mm512_loadu_si512(s + i));
-        for (int k = 0; k < 4; k++)
-            _mm512_storeu_si512(
-                o + k * channel + i,
-                _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(c, _mm512_set1_epi8(1 << k)), one));
+    /* first and last vector overlap their neighbours, those between begin a line */
+    const size_t head = (64 - ((uintptr_t)o & 63)) & 63;
+    for (size_t i = 0;;) {
+        const __m512i c = _mm512_loadu_si512(bits + i);
+        _mm512_storeu_si512(o + i,
+                            _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(c, bit), one));
         if (i + 64 == n) return;
+        i = i == 0 && head ? head : i + 64;
+        if (i + 64 > n) i = n - 64;
+    }
+}
+
+/* Rows of 64 to 128 live in two registers, the second overlapping the first. */
+AVX512 static void ncl_u8_short_avx512(const uint8_t *s, ptrdiff_t stride, size_t rows, size_t n,
+                                       uint8_t *o, const lookup_t *l) {
+    const lookup64_t r = lookup64(l);
+    const __m512i one = _mm512_set1_epi8(1);
+    const size_t second = n - 64;
+    for (size_t i = 0; i < rows; i++, s += stride) {
+        const __m512i a = look64(&r, _mm512_loadu_si512(s));
+        const __m512i b = look64(&r, _mm512_loadu_si512(s + second));
+        for (int k = 0; k < 4; k++, o += n) {
+            const __m512i bit = _mm512_set1_epi8((char)(1 << k));
+            _mm512_storeu_si512(o,
+                                _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(a, bit), one));
+            _mm512_storeu_si512(o + second,
+                                _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(b, bit), one));
+        }
+    }
+}
+
+AVX512 static void ncl_u8_avx512(const uint8_t *s, size_t n, uint8_t *o, size_t channel,
+                                 const lookup_t *l) {
+    uint8_t bits[ONE_HOT_BLOCK];
+    for (size_t i = 0; i < n; i += ONE_HOT_BLOCK) {
+        const size_t m = n - i < ONE_HOT_BLOCK ? n - i : ONE_HOT_BLOCK;
+        translate_avx512(s + i, m, bits, l, 255);
+        for (int k = 0; k < 4; k++) channel_u8_avx512(bits, m, o + k * channel + i, k);
+    }
+}
+
+AVX512 static inline void channel_f32_avx512(const uint8_t *bits, size_t n, float *o, int k,
+                                             float rest) {
+    const __m512 one = _mm512_set1_ps(1.0f), other = _mm512_set1_ps(rest);
+    const __m128i bit = _mm_set1_epi8((char)(1 << k));
+    size_t head = ((64 - ((uintptr_t)o & 63)) & 63) / 4;
+    if (head > n || n < 256) head = 0;
+    for (size_t i = 0; i < n;) {
+        const size_t step = head ? head : n - i < 16 ? n - i : 16;
+        const __mmask16 m = (__mmask16)((1u << step) - 1);
+        const __m128i c = _mm_maskz_loadu_epi8(m, bits + i);
+        __m512 v = _mm512_maskz_mov_ps(_mm_test_epi8_mask(c, bit), one);
+        if (rest != 0.0f) v = _mm512_mask_mov_ps(v, _mm_testn_epi8_mask(c, c), other);
+        if (step < 16)
+            _mm512_mask_storeu_ps(o + i, m, v);
+        else
+            _mm512_storeu_ps(o + i, v);
+        i += step;
+        head = 0;
     }
 }
 
 AVX512 static void ncl_f32_avx512(const uint8_t *s, size_t n, float *o, size_t channel,
                                   const lookup_t *l, float rest) {
-    const lookup64_t r = lookup64(l);
-    const __m512 one = _mm512_set1_ps(1.0f), other = _mm512_set1_ps(rest);
-    const int plain = rest == 0.0f;
-    for (size_t i = 0; i < n;) {
-        size_t left = n - i;
-        __mmask64 m = first_lanes(left);
-        __m512i c = look64(&r, left < 64 ? _mm512_maskz_loadu_epi8(m, s + i)
-                                         : _mm512_loadu_si512(s + i));
-        uint64_t none = plain ? 0 : _mm512_testn_epi8_mask(c, c);
-        for (int k = 0; k < 4; k++) {
-            uint64_t hit = _mm512_test_epi8_mask(c, _mm512_set1_epi8(1 << k));
-            float *d = o + k * channel + i;
-            for (size_t b = 0; b < 64 && b < left; b += 16) {
-                __m512 v = _mm512_maskz_mov_ps((__mmask16)(hit >> b), one);
-                if (!plain) v = _mm512_mask_mov_ps(v, (__mmask16)(none >> b), other);
-                if (left >= b + 16)
-                    _mm512_storeu_ps(d + b, v);
-                else
-                    _mm512_mask_storeu_ps(d + b, (__mmask16)(m >> b), v);
-            }
-        }
-        if (left <= 64) return;
-        i = left < 128 && n >= 64 ? n - 64 : i + 64;
+    uint8_t bits[ONE_HOT_BLOCK];
+    for (size_t i = 0; i < n; i += ONE_HOT_BLOCK) {
+        const size_t m = n - i < ONE_HOT_BLOCK ? n - i : ONE_HOT_BLOCK;
+        translate_avx512(s + i, m, bits, l, 255);
+        for (int k = 0; k < 4; k++) channel_f32_avx512(bits, m, o + k * channel + i, k, rest);
     }
 }
 
@@ -156,26 +188,51 @@ AVX512 static void nlc_f32_avx512(const uint8_t *s, size_t n, float *o, const lo
 
 AVX2 static void ncl_u8_avx2(const uint8_t *s, size_t n, uint8_t *o, size_t channel,
                              const lookup_t *l) {
-    const lookup32_t r = lookup32(l);
-    for (size_t i = 0;; i = i + 64 > n ? n - 32 : i + 32) {
-        __m256i c = look32(&r, _mm256_loadu_si256((const __m256i *)(s + i)));
-        for (int k = 0; k < 4; k++) {
-            __m256i bit = _mm256_set1_epi8(1 << k);
-            __m256i v = _mm256_cmpeq_epi8(_mm256_and_si256(c, bit), bit);
-            _mm256_storeu_si256((__m256i *)(o + k * channel + i),
-                                _mm256_and_si256(v, _mm256_set1_epi8(1)));
+    uint8_t bits[ONE_HOT_BLOCK];
+    const __m256i one = _mm256_set1_epi8(1);
+    for (size_t i = 0; i < n; i += ONE_HOT_BLOCK) {
+        const size_t m = n - i < ONE_HOT_BLOCK ? n - i : ONE_HOT_BLOCK;
+        translate_avx2(s + i, m, bits, l, 255);
+        if (m < 32) {
+            bits_to_channels_u8(bits, m, o + i, channel);
+            continue;
         }
-        if (i + 32 == n) return;
+        for (int k = 0; k < 4; k++)
+            /* the last vector overlaps the one before: no scalar tail */
+            for (size_t j = 0;; j = j + 64 > m ? m - 32 : j + 32) {
+                /* bit k of every byte becomes its bit 0 */
+                const __m256i c = _mm256_loadu_si256((const __m256i *)(bits + j));
+                _mm256_storeu_si256((__m256i *)(o + k * channel + i + j),
+                                    _mm256_and_si256(_mm256_srli_epi16(c, k), one));
+                if (j + 32 == m) break;
+            }
     }
 }
 
 AVX2 static void ncl_f32_avx2(const uint8_t *s, size_t n, float *o, size_t channel,
                               const lookup_t *l, float rest) {
-    uint8_t bits[ONE_HOT_BLOCK];
+    uint8_t bits[ONE_HOT_BLOCK + 8];
+    const __m256 one = _mm256_set1_ps(1.0f), other = _mm256_set1_ps(rest);
     for (size_t i = 0; i < n; i += ONE_HOT_BLOCK) {
-        size_t m = n - i < ONE_HOT_BLOCK ? n - i : ONE_HOT_BLOCK;
+        const size_t m = n - i < ONE_HOT_BLOCK ? n - i : ONE_HOT_BLOCK;
         translate_avx2(s + i, m, bits, l, 255);
-        bits_to_channels_f32(bits, m, o + i, channel, rest);
+        if (m < 8) {
+            bits_to_channels_f32(bits, m, o + i, channel, rest);
+            continue;
+        }
+        for (int k = 0; k < 4; k++)
+            for (size_t j = 0;; j = j + 16 > m ? m - 8 : j + 8) {
+                const __m256i c =
+                    _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(bits + j)));
+                const __m256i hit = _mm256_srai_epi32(_mm256_slli_epi32(c, 31 - k), 31);
+                __m256 v = _mm256_and_ps(_mm256_castsi256_ps(hit), one);
+                if (rest != 0.0f) {
+                    const __m256i none = _mm256_cmpeq_epi32(c, _mm256_setzero_si256());
+                    v = _mm256_blendv_ps(v, other, _mm256_castsi256_ps(none));
+                }
+                _mm256_storeu_ps(o + k * channel + i + j, v);
+                if (j + 8 == m) break;
+            }
     }
 }
 
@@ -208,7 +265,7 @@ static void one_hot_ncl_u8(const uint8_t *s, size_t n, uint8_t *o, size_t channe
         ncl_u8_avx512(s, n, o, channel, l);
         return;
     }
-    if (cpu == CPU_AVX2 && n >= 32) {
+    if (cpu == CPU_AVX2) {
         ncl_u8_avx2(s, n, o, channel, l);
         return;
     }

@@ -28,7 +28,7 @@ static inline const uint8_t *row_at(const rows_t *rows, ptrdiff_t i, ptrdiff_t *
 /* rows of a shuffled list lie anywhere: ask for them some rows ahead */
 static inline void row_prefetch(const rows_t *rows, ptrdiff_t i) {
     if (rows->at && i < rows->n)
-        for (ptrdiff_t b = 0; b < rows->size[i] && b < 512; b += 64)
+        for (ptrdiff_t b = 0; b < rows->size[i] + 63 && b < 512; b += 64)
             __builtin_prefetch(rows->at[i] + b);
 }
 

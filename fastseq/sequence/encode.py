@@ -16,6 +16,9 @@ __all__ = ["Ragged", "decode", "encode", "one_hot", "reverse_complement"]
 SIDE = {"right": 0, "left": 1, "center": 2}
 _CUT = {"error": 0, **SIDE}
 
+# bases that one thread encodes before a second has started
+_FEW = 1 << 17
+
 
 def encode(
     seqs,
@@ -157,15 +160,14 @@ def one_hot(
     if not rows.single:
         shape = (n, *shape)
     array = np.empty(shape, item) if out is None else _checked_out(out, shape, item)
-    work = n * length * count * item.itemsize
-    if threads is None and work < 1 << 20:
-        native.one_hot(rows.capsule, form, 0, n, 0, length, array, length, side, cut)
+    if side == cut == 0 and threads is None and length == rows.longest and rows.total < _FEW:
+        native.one_hot_whole(rows.capsule, form, array)
         return array
     _spread(
         lambda first, last, begin, end: native.one_hot(
             rows.capsule, form, first, last, begin, end, array, length, side, cut
         ),
-        n, length, pool.resolve(threads, work),
+        n, length, pool.resolve(threads, array.nbytes),
     )  # fmt: skip
     return array
 
