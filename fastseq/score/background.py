@@ -50,7 +50,7 @@ def shuffled_effects(
     rows = np.sort(np.resize(chosen, count))
     codes, edits, _ = run.reference_rows(block, found, rows)
     own = codes[edits.row]
-    mixed = shuffle(own, k, seed=seed)[:, 0]
+    mixed = np.asarray(shuffle(own, k, seed=seed))[:, 0]
     # the allele itself stays, or the edit would mean another one
     position = np.arange(own.shape[1])
     behind = (edits.start + edits.removed)[:, None]

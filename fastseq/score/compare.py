@@ -234,7 +234,7 @@ def _agreement(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, floa
     return {
         "rows": len(a),
         "pearson": float(np.corrcoef(a, b)[0, 1]) if spread else np.nan,
-        "spearman": float(spearmanr(a, b).statistic) if spread else np.nan,
+        "spearman": float(spearmanr(a, b)[0]) if spread else np.nan,
         "slope": float((a @ b) / (a @ a)) if a.any() else np.nan,
         "same_sign": float((np.sign(a) == np.sign(b)).mean()) if len(a) else np.nan,
         "apart": float(np.median(abs(a - b))) if len(a) else np.nan,

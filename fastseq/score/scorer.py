@@ -84,10 +84,14 @@ class Scorer:
         scores = {name: np.full(shape, np.nan, np.float32) for name in names}
         ok = np.flatnonzero(found.status == OK)
         step = max(1024, ROWS_BYTES // (2 * self.length + 2 * self.views.reach))
-        for at in range(0, len(ok), step):
-            rows = ok[at : at + step]
-            for name, values in zip(names, self._effects(block, found, rows)):
-                scores[name][rows] = values
+        # an edit that keeps the length may run on another engine than one that does not; apart, a
+        # row's last bits do not depend on its company
+        keeps = found.growth[ok] == 0
+        for kind in (ok[keeps], ok[~keeps]):
+            for at in range(0, len(kind), step):
+                rows = kind[at : at + step]
+                for name, values in zip(names, self._effects(block, found, rows)):
+                    scores[name][rows] = values
         return self._table(block, found, scores)
 
     def resolve(self, block: Variants, places: NDArray[np.int32]) -> Alleles:
