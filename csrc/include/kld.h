@@ -358,64 +358,79 @@ static double kld_row(
     return total > 0 ? divergence : NAN;
 }
 
-/* sum of weight x ln(ratio) over n <= KLD_LANES entries; ratios are normal and above 0. The series
- * 2 (s + s^3/3 + s^5/5 ..), s = (m - 1) / (m + 1), is within 1e-17 after 10 terms for m within a
- * factor sqrt(2) of 1; written without branches, so that compilers use vectors for it. */
-enum { KLD_LANES = 64 };
-BODY double kld_weighted_logs(const double *weight, const double *ratio, int n) {
+/* A count below 2^63 as a double, rounded once; written so that compilers use vectors for it. */
+BODY double kld_as_double(int64_t count) {
+    const uint64_t two_to_52 = 0x4330000000000000u;
+    uint64_t low = two_to_52 | ((uint64_t)count & 0xffffffffu);
+    uint64_t high = two_to_52 | ((uint64_t)count >> 32);
+    double x, y;
+    memcpy(&x, &low, 8);
+    memcpy(&y, &high, 8);
+    return (y - 4503599627370496.0) * 4294967296.0 + (x - 4503599627370496.0);
+}
+
+/* ln of a normal number above 0. The series 2 (s + s^3/3 + s^5/5 ..), s = (m - 1) / (m + 1), is
+ * within 1e-17 after 10 terms for m within a factor sqrt(2) of 1; without branches, for vectors. */
+BODY double kld_log(double x) {
     const uint64_t low = 0x3fe6a09e667f3bcdu, one = 0x3ff0000000000000u; /* sqrt(1/2), 1 */
     const double shift = 6755399441055744.0; /* 1.5 x 2^52: adds an integer to a double's bits */
-    double term[KLD_LANES], sum = 0;
-    for (int i = 0; i < n; i++) {
-        uint64_t bits, exponent, shift_bits;
-        double m, e;
-        memcpy(&bits, &ratio[i], 8);
-        memcpy(&shift_bits, &shift, 8);
-        bits += one - low;
-        exponent = shift_bits + (bits >> 52) - 1023;
-        bits = (bits & 0x000fffffffffffffu) + low;
-        memcpy(&m, &bits, 8);
-        memcpy(&e, &exponent, 8);
-        e -= shift;
-        const double s = (m - 1) / (m + 1), z = s * s;
-        double series = 1.0 / 19;
-        for (int j = 17; j > 0; j -= 2)
-            series = series * z + 1.0 / j;
-        term[i] = weight[i] * (2 * s * series + e * 0.69314718055994530942);
-    }
-    for (int i = 0; i < n; i++)
-        sum += term[i];
-    return sum;
+    uint64_t bits, exponent, shift_bits;
+    double m, e;
+    memcpy(&bits, &x, 8);
+    memcpy(&shift_bits, &shift, 8);
+    bits += one - low;
+    exponent = shift_bits + (bits >> 52) - 1023;
+    bits = (bits & 0x000fffffffffffffu) + low;
+    memcpy(&m, &bits, 8);
+    memcpy(&e, &exponent, 8);
+    const double s = (m - 1) / (m + 1), z = s * s;
+    double series = 1.0 / 19;
+    for (int j = 17; j > 0; j -= 2)
+        series = series * z + 1.0 / j;
+    return 2 * s * series + (e - shift) * 0.69314718055994530942;
 }
 
 /* sum P ln(P / Q) of two integer tables; 0 exactly where they are proportional. */
 BODY double kld_divergence(const int64_t *p, const int64_t *q, int64_t size) {
-    double weight[KLD_LANES], ratio[KLD_LANES], sum = 0;
-    int64_t p_total = 0, q_total = 0;
+    enum { LANES = 64 };
+    int64_t p_total = 0, q_total = 0, lacking = 0, differing = 0;
     for (int64_t m = 0; m < size; m++) {
         p_total += p[m];
         q_total += q[m];
+        lacking |= (p[m] != 0) & (q[m] == 0);
     }
     if (p_total == 0 || q_total == 0)
         return NAN;
+    if (lacking)
+        return INFINITY;
+    if (p_total % q_total == 0) {
+        const int64_t each = p_total / q_total;
+        for (int64_t m = 0; m < size && !differing; m++)
+            differing = p[m] != q[m] * each;
+        if (!differing)
+            return 0;
+    }
     const double scale = (double)q_total / (double)p_total;
-    /* where every p is this many q, the tables are proportional */
-    const int64_t each = p_total % q_total ? -1 : p_total / q_total;
-    for (int64_t m = 0; m < size;) {
-        int n = 0;
-        for (; m < size && n < KLD_LANES; m++) {
-            weight[n] = (double)p[m];
-            ratio[n] = (double)p[m] / (double)q[m] * scale;
-            n += p[m] != 0 && (each < 0 || p[m] != q[m] * each);
-            if (__builtin_expect(q[m] == 0 && p[m] != 0, 0))
-                return INFINITY;
+    double sum = 0, term[LANES];
+    for (int64_t first = 0; first < size; first += LANES) {
+        const int n = size - first < LANES ? (int)(size - first) : LANES;
+        for (int i = 0; i < n; i++) {
+            const double weight = kld_as_double(p[first + i]);
+            double ratio = weight / kld_as_double(q[first + i]) * scale;
+            /* 1 where there is no weight, without a branch */
+            const uint64_t one = 0x3ff0000000000000u, kept = -(uint64_t)(p[first + i] != 0);
+            uint64_t bits;
+            memcpy(&bits, &ratio, 8);
+            bits = (bits & kept) | (one & ~kept);
+            memcpy(&ratio, &bits, 8);
+            term[i] = weight * kld_log(ratio);
         }
-        sum += kld_weighted_logs(weight, ratio, n);
+        for (int i = 0; i < n; i++)
+            sum += term[i];
     }
     sum /= (double)p_total;
     return sum > 0 ? sum : 0;
 }
-
 KLD_BOTH(double, kld_divergence, (const int64_t *p, const int64_t *q, int64_t size), (p, q, size))
 
 /* The same for tables of doubles, neither of which need sum to 1. */
