@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastseq.errors import TableError
 from fastseq.io.tables import SEQUENCE_COLUMNS, pick
@@ -77,12 +77,12 @@ def _only(
     )
 
 
-def _is_dna(column: "pd.Series") -> bool:
+def _is_dna(column: Any) -> bool:
     if column.dtype.kind in "fiub" or not len(column):
         return False
     first = [str(value) for value in column.iloc[:20]]
     return all(len(value) > 3 and LETTERS.issuperset(value) for value in first)
 
 
-def _is_measured(column: "pd.Series") -> bool:
+def _is_measured(column: Any) -> bool:
     return column.dtype.kind == "f" or set(column.unique().tolist()) <= {0, 1}

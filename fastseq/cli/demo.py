@@ -32,8 +32,6 @@ from fastseq.show.report import report
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fastseq.reliability.kld import KLDResult
-
 MODEL = "tum_resnet"
 MUTATED = 32
 ATTRIBUTED = 500
@@ -154,7 +152,7 @@ def mutate(task: MotifTask, model: Any, home: Path) -> tuple[Maps, np.ndarray, f
     return maps, rows, planted[peaks].mean() / planted.mean()
 
 
-def explain(task: MotifTask, model: Any, home: Path, seed: int) -> tuple[Maps, float, "KLDResult"]:
+def explain(task: MotifTask, model: Any, home: Path, seed: int) -> tuple[Maps, float, Any]:
     """Return saliency maps, their signal to noise and their k-mer divergence with its null."""
     rows = task.rows("test", label=1)[:ATTRIBUTED]
     found = fastseq.attribute(model, task.codes[rows], progress=not quiet())

@@ -65,8 +65,9 @@ def write_vcf(genome: Genome, random: np.random.Generator) -> str:
     lines += [f"##contig=<ID={name},length={len(codes)}>" for name, codes in genome.contigs.items()]
     lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
     for name, codes in genome.contigs.items():
+        text = str(decode(codes))
         records = sorted(
-            (position, where, kind, *_alleles(decode(codes), position, kind, random))
+            (position, where, kind, *_alleles(text, position, kind, random))
             for where, at in _places(genome.bits[name]).items()
             for kind, number in DRAWN.items()
             for position in random.choice(at, number, replace=False).tolist()
@@ -80,9 +81,10 @@ def write_vcf(genome: Genome, random: np.random.Generator) -> str:
 
 def _places(bits: np.ndarray) -> dict[str, np.ndarray]:
     """Return positions whose window is all genome, by where a variant there would lie."""
-    touched = np.lib.stride_tricks.sliding_window_view(bits > 0, LONGEST).any(axis=1)
+    planted: np.ndarray = bits > 0
+    touched = np.lib.stride_tricks.sliding_window_view(planted, LONGEST).max(axis=1)
     # the next base, too, so that an insertion behind the first parts the motif
-    fixed = (bits[:-1] > FIXED) & (bits[1:] > 0)
+    fixed = np.asarray(bits[:-1] > FIXED) & planted[1:]
     whole = slice(SPACER, len(bits) - SPACER - LONGEST)
     return {
         "inside": np.flatnonzero(fixed[whole]) + SPACER,

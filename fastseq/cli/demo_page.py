@@ -1,6 +1,7 @@
 """The sections of the demo's report."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,15 +11,10 @@ from fastseq.show import plots
 from fastseq.show.canvas import Span
 from fastseq.show.report import Section
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from fastseq.reliability.kld import KLDResult
-
 SHOWN = 4
 
 
-def planted_spans(task: MotifTask, row: int) -> list[Span]:
+def planted_spans(task: MotifTask, row: Any) -> list[Span]:
     """Return the planted motifs of a row as (start, end, name)."""
     spans = task.spans[task.spans["row"] == row]
     return spans[["start", "end", "motif"]].tolist()
@@ -53,9 +49,7 @@ def mutagenesis(task: MotifTask, maps: Maps, rows: np.ndarray, enriched: float) 
     return Section("What every mutation does", text, figures)
 
 
-def saliency(
-    task: MotifTask, maps: Maps, rows: np.ndarray, snr: float, kld: "KLDResult"
-) -> Section:
+def saliency(task: MotifTask, maps: Maps, rows: np.ndarray, snr: float, kld: Any) -> Section:
     """Return logos of corrected gradients, signal to noise, and k-mer divergence with its null."""
     text = (
         "The gradient of the logit, corrected by its mean over the four letters. At planted motifs "
@@ -81,7 +75,7 @@ def saliency(
 
 
 def variants(
-    scores: "pd.DataFrame", motifs: dict[str, list[Span]], inside: np.ndarray, auc: float
+    scores: Any, motifs: Mapping[str, Sequence[Span]], inside: np.ndarray, auc: float
 ) -> Section:
     """Return variant effects inside and outside motifs, a stretch of lollipops, and the table."""
     text = (

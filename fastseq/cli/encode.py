@@ -72,7 +72,7 @@ class Rows:
     def __init__(
         self, hot: bool, layout: str, dtype: str, unknown: str, reshape: dict[str, Any]
     ) -> None:
-        self.hot = {"layout": layout, "dtype": dtype} if hot else None
+        self.hot: dict[str, Any] | None = {"layout": layout, "dtype": dtype} if hot else None
         self.unknown, self.reshape = unknown, reshape
         self.one_length: int | None = None
         self.names: list[str] = []
@@ -87,9 +87,9 @@ class Rows:
         LengthError
             A record differs in length from the first, and no length was asked for.
         """
-        options = self.reshape
+        options: dict[str, Any] = self.reshape
         if options["length"] is None:
-            options = {"length": self._same_length(block)}
+            options = {**options, "length": self._same_length(block)}
         array = fastseq.encode(block.rows, unknown=self.unknown, **options)
         if self.hot is not None:
             array = fastseq.one_hot(array, **self.hot)

@@ -60,11 +60,11 @@ def command(
     for guess in columns.guesses:
         note(guess)
     if columns.fold is not None:
-        words = table[columns.fold].astype(str)
+        words = table[columns.fold].to_numpy(dtype=str)
         there = sorted(set(words))
         fold = fold or next((word for word in HELD_OUT if word in there), "all")
         if fold != "all":
-            table = table[(words == fold).to_numpy()]
+            table = table.loc[words == fold]
             note(f"{len(table):,} of {len(words):,} rows have {columns.fold} = {fold}")
         if not len(table):
             raise TableError(f"{data}: no row has {columns.fold} = {fold}; there is {there}")

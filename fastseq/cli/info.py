@@ -1,6 +1,7 @@
 """What was built and what runs here."""
 
 import json
+from typing import Any
 
 import click
 
@@ -18,7 +19,7 @@ def command(as_json: bool) -> None:
       fastseq info
       fastseq info --json | jq .devices
     """
-    found = fastseq.info()
+    found: dict[str, Any] = fastseq.info()
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -28,8 +29,11 @@ def command(as_json: bool) -> None:
     )
     for device in found["devices"]:
         click.echo(f"Device: {device}.")
-    for module, paths in found["native"].items():
-        click.echo(f"Native {module}: runs {paths[-1]} (of {', '.join(paths)}).")
+    native = found["native"]
+    click.echo(
+        f"Native code runs {native['path']} (of {', '.join(native['paths'])}): "
+        f"{', '.join(native['modules'])}."
+    )
     for extra, packages in found["extras"].items():
         there = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
         click.echo(f"Extra {extra}: {there or 'not installed'}.")

@@ -50,7 +50,7 @@ def command(
     held = read_maps(maps)
     number = _task(held, task)
     values = held.values[:, number]
-    result = fastseq.kmer_kld(held.span, values, **options)
+    result: Any = fastseq.kmer_kld(held.span, values, **options)
     found = result.to_dict()
     if result.null is not None:
         found["null_per_k"] = {str(k): list(draws) for k, draws in result.null.per_k.items()}

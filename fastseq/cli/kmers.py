@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import click
 import numpy as np
@@ -65,11 +66,12 @@ def command(
 def _of_all(path: str, k: int, options: dict) -> Iterator[tuple[int, bytes]]:
     """Yield the header, then lines of all k-mers of a file, with their number."""
     if k <= SHOWN_K and not options["canonical"]:
-        counts = count_kmers_in(path, k, **options)
-        kmers = np.flatnonzero(counts)
+        counts: Any = count_kmers_in(path, k, **options)
+        kmers: Any = np.flatnonzero(counts)
         counts = counts[kmers]
     else:
-        kmers, counts = count_kmers_in(path, k, output="pairs", **options)
+        found: Any = count_kmers_in(path, k, output="pairs", **options)
+        kmers, counts = found
     yield 0, b"kmer\tcount\n"
     for first in range(0, len(kmers), ROWS):
         part = slice(first, first + ROWS)
@@ -83,9 +85,10 @@ def _of_each(path: str, k: int, options: dict) -> Iterator[tuple[int, bytes]]:
     for number, block in enumerate(read_blocks(path)):
         if not number:
             yield 0, b"name\tkmer\tcount\n"
-        offsets, kmers, counts = fastseq.count_kmers(
+        found: Any = fastseq.count_kmers(
             block.rows, k, per_sequence=True, output="pairs", **options
         )
+        offsets, kmers, counts = found
         names = np.repeat(np.array(block.names, object), np.diff(offsets))
         words = spelled(kmers, k)
         lines = [f"{n}\t{w}\t{c}\n" for n, w, c in zip(names, words, counts.tolist())]
@@ -96,4 +99,4 @@ def spelled(kmers: np.ndarray, k: int) -> list[str]:
     """Return the letters of k-mers given as numbers, the first base the most significant."""
     shifts = np.arange(2 * (k - 1), -1, -2, dtype=np.uint64)
     codes = kmers.astype(np.uint64)[:, None] >> shifts & np.uint64(3)
-    return fastseq.decode(codes.astype(np.uint8)) if len(kmers) else []
+    return list(fastseq.decode(codes.astype(np.uint8))) if len(kmers) else []

@@ -85,7 +85,9 @@ def models_option(function: Callable[..., None]) -> Callable[..., None]:
 
 def output_option(default: str | None, help: str) -> Callable[..., Any]:
     """Return the option ``-o``; without a default it is required."""
-    given = {"required": True} if default is None else {"default": default, "show_default": True}
+    given: dict[str, Any] = (
+        {"required": True} if default is None else {"default": default, "show_default": True}
+    )
     return click.option("-o", "--output", metavar="FILE", help=help, **given)
 
 

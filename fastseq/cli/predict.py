@@ -46,7 +46,7 @@ def command(
     """
     names, seqs = read_checked(sequences, sequence_column, name_column)
     y_hat = fastseq.predict(ensemble(models), seqs, progress=not quiet(), **options)
-    columns = {"name": names}
+    columns: dict[str, Any] = {"name": names}
     if y_hat.ndim == 1:
         columns["y_hat"] = y_hat
     else:

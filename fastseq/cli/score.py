@@ -74,7 +74,7 @@ def command(
     if output == "-" or output.endswith(TABLES):
         if resume or overwrite:
             raise click.UsageError("--resume and --overwrite need -o to name a folder")
-        frame = fastseq.score_variants(*arguments, **options)
+        frame: Any = fastseq.score_variants(*arguments, **options)
         write_table(frame, output)
         rows, counts = len(frame), Counter(frame["status"])
     else:

@@ -72,7 +72,7 @@ def command(
     batch_size: int | None,
     sizes: tuple[str, ...],
     settings: tuple[str, ...],
-    bad_rows: str,
+    bad_rows: Any,
     pad: bool,
     seed: int,
     device: str | None,
@@ -120,7 +120,7 @@ def command(
     )
     if result.dropped:
         note(f"left out: {result.dropped}")
-    spec = result.model.input_spec
+    spec: Any = result.model.input_spec
     if spec.left or spec.right:
         note(
             f"all rows share {len(spec.left)} + {len(spec.right)} bp at their ends: kept as the "

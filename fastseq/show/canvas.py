@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -20,7 +20,7 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", 
 Span: TypeAlias = "tuple[int, int] | tuple[int, int, str]"
 """start, end (0-based, half-open) and perhaps a label."""
 
-Table: TypeAlias = "Mapping[str, Any] | Sequence[Mapping[str, Any]]"
+Table: TypeAlias = Any
 """Columns by name (a DataFrame, a dict of arrays) or rows as dicts."""
 
 

@@ -121,7 +121,7 @@ def _copies(outline: "Path", boxes: np.ndarray, start: int, hair: float) -> "Pat
     far, near = boxes
     (shown,) = np.nonzero(abs(far - near) > hair)
     x = start + shown % (len(far) // 2) - 0.5
-    unit = outline.vertices[None]
+    unit = np.asarray(outline.vertices)[None]
     vertices = np.stack(
         [
             x[:, None] + 0.04 + 0.92 * unit[..., 0],
@@ -129,4 +129,4 @@ def _copies(outline: "Path", boxes: np.ndarray, start: int, hair: float) -> "Pat
         ],
         axis=-1,
     ).reshape(-1, 2)
-    return load("matplotlib.path").Path(vertices, np.tile(outline.codes, len(shown)))
+    return load("matplotlib.path").Path(vertices, np.tile(np.asarray(outline.codes), len(shown)))

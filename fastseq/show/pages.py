@@ -76,14 +76,13 @@ def of_maps(name: str, maps: Maps, examples: int = 6) -> Section:
     strength = abs(maps.observed).sum(axis=(1, 2))
     chosen = np.sort(np.argsort(-strength, kind="stable")[:examples])
     figures = []
-    for row in chosen:
+    for row, codes in zip(chosen, maps.span[chosen]):
         for task, task_name in enumerate(maps.tasks):
             of_task = f", {task_name}" if len(maps.tasks) > 1 else ""
-            common = {"start": maps.start}
             if maps.method == "ism":
-                picture = plots.ism_heatmap(maps.span[row], maps.values[row, task], **common)
+                picture = plots.ism_heatmap(codes, maps.values[row, task], start=maps.start)
             else:
-                picture = plots.logos(maps.span[row], maps.hypothetical[row, task], **common)
+                picture = plots.logos(codes, maps.hypothetical[row, task], start=maps.start)
             figures.append((f"{maps.names[row]}{of_task}", picture))
     what = {
         "ism": "Effect of every substitution; the reference carries a dot, and the letters above "

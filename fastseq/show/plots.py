@@ -215,7 +215,7 @@ def score_densities(y_hat: np.ndarray, groups: np.ndarray, *, title: str = "") -
     y_hat = check("y_hat", y_hat, "n", dtype=("f", "i"))
     groups = check("groups", groups, "n", n=len(y_hat))
     figure, (axes,) = panels(1, width=4.8, height=2.8)
-    edges = np.histogram_bin_edges(y_hat[np.isfinite(y_hat)], bins=60)
+    edges = np.histogram_bin_edges(y_hat[np.isfinite(y_hat)], bins=60).tolist()
     for group, color in zip(np.unique(groups), [GREY, ORANGE, BLUE, GREEN, PURPLE] * 4):
         values = y_hat[groups == group]
         axes.hist(values, edges, density=True, histtype="stepfilled", alpha=0.25, facecolor=color)
@@ -380,7 +380,7 @@ def matrix(
 
 def _signed_image(axes: "Axes", values: np.ndarray, *, x: tuple[float, float]) -> Any:
     """Draw a (rows, l) array with white at zero; not finite is grey."""
-    limit = np.nanmax(abs(values), initial=0) or 1.0
+    limit = float(np.nanmax(abs(values), initial=0)) or 1.0
     palette = load("matplotlib").colormaps["RdBu_r"].with_extremes(bad="#BBBBBB")
     return axes.imshow(
         values, cmap=palette, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest",
