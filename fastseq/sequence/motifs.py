@@ -99,7 +99,7 @@ def jaspar(ids: Iterable[str] | None = None) -> list[Motif]:
     Examples
     --------
     >>> jaspar(["MA0058.3"])[0].consensus
-    'AGCACGTGCT'
+    'ACCACGTGCT'
     """
     table = _jaspar()
     found = list(table if ids is None else ids)
