@@ -6,15 +6,13 @@ node becomes, or a sentence that says why it stays with PyTorch.
 
 import math
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from fastseq.lower import ops
-
-if TYPE_CHECKING:
-    from fastseq.lower.capture import Lowering, Value
+from fastseq.lower.lowering import Lowering, Value
 
 aten = torch.ops.aten
 
@@ -29,13 +27,13 @@ def _is_map(value: Any) -> bool:
     return not isinstance(value, Tensor) and len(getattr(value, "shape", ())) == 2
 
 
-def _unsqueeze(low: "Lowering", node: fx.Node, x: "Value", dim: int) -> "Value | str":
+def _unsqueeze(low: Lowering, node: fx.Node, x: Value, dim: int) -> Value | str:
     if _is_map(x) and not x.plane and dim in (2, -2):
         return type(x)(x.node, x.shape, plane=True)
     return "an axis is added that is no plane of height 1"
 
 
-def _squeeze(low: "Lowering", node: fx.Node, x: "Value", dim: int = 2) -> "Value | str":
+def _squeeze(low: Lowering, node: fx.Node, x: Value, dim: int = 2) -> Value | str:
     if getattr(x, "plane", False) and dim in (2, -2):
         return low.as_map(x)
     return "an axis is dropped that is no plane of height 1"
@@ -50,9 +48,9 @@ def _line(size: Any, name: str) -> int:
 
 
 def _conv(
-    low: "Lowering", node: fx.Node, x: "Value", weight: Tensor, bias: Tensor | None = None,
+    low: Lowering, node: fx.Node, x: Value, weight: Tensor, bias: Tensor | None = None,
     stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
-) -> "Value | str":  # fmt: skip
+) -> Value | str:  # fmt: skip
     if not _is_map(x) or not isinstance(weight, Tensor):
         return "the convolution's input is no map, or its weight is computed"
     if weight.ndim == 4:
@@ -77,9 +75,9 @@ def _conv(
 
 
 def _pad(
-    low: "Lowering", node: fx.Node, x: "Value", pad: list[int], mode: str = "constant",
+    low: Lowering, node: fx.Node, x: Value, pad: list[int], mode: str = "constant",
     value: float | None = None,
-) -> "Value | str":  # fmt: skip
+) -> Value | str:  # fmt: skip
     zero = mode == "constant" and not value and _is_map(x) and len(pad) == 2
     if not zero:
         return "the padding is not zeros along positions"
@@ -88,10 +86,10 @@ def _pad(
 
 
 def _batch_norm(
-    low: "Lowering", node: fx.Node, x: "Value", weight: Tensor | None, bias: Tensor | None,
+    low: Lowering, node: fx.Node, x: Value, weight: Tensor | None, bias: Tensor | None,
     mean: Tensor | None, variance: Tensor | None, training: bool, momentum: float, eps: float,
     *_: Any,
-) -> "Value | str":  # fmt: skip
+) -> Value | str:  # fmt: skip
     if training or mean is None or variance is None:
         return "batch statistics are taken from the batch itself"
     scale = (variance.double() + eps).rsqrt()
@@ -111,7 +109,7 @@ def _batch_norm(
 
 
 def _activation(name: ops.Activation, default: float | None = None) -> Any:
-    def rule(low: "Lowering", node: fx.Node, x: "Value", *options: Any) -> "Value | str":
+    def rule(low: Lowering, node: fx.Node, x: Value, *options: Any) -> Value | str:
         if isinstance(x, Tensor) or not (_is_map(x) or len(x.shape) == 1):
             return "the activation is over neither maps nor vectors"
         parameter = options[0] if options else default
@@ -130,11 +128,11 @@ def _activation(name: ops.Activation, default: float | None = None) -> Any:
     return rule
 
 
-def _clamp_min(low: "Lowering", node: fx.Node, x: "Value", least: float) -> "Value | str":
+def _clamp_min(low: Lowering, node: fx.Node, x: Value, least: float) -> Value | str:
     return _activation("relu")(low, node, x) if least == 0 else "the clamp is not at 0"
 
 
-def _add(low: "Lowering", node: fx.Node, x: Any, y: Any, alpha: float = 1) -> "Value | str":
+def _add(low: Lowering, node: fx.Node, x: Any, y: Any, alpha: float = 1) -> Value | str:
     if node.kwargs.get("alpha", alpha) != 1 or isinstance(x, Tensor) or isinstance(y, Tensor):
         return "the sum has a constant or a factor"
     if not hasattr(y, "shape") or x.shape != y.shape or len(x.shape) not in (1, 2):
@@ -144,7 +142,7 @@ def _add(low: "Lowering", node: fx.Node, x: Any, y: Any, alpha: float = 1) -> "V
     return made
 
 
-def _cat(low: "Lowering", node: fx.Node, xs: list[Any], dim: int = 0) -> "Value | str":
+def _cat(low: Lowering, node: fx.Node, xs: list[Any], dim: int = 0) -> Value | str:
     if any(isinstance(x, Tensor) or len(x.shape) not in (1, 2) for x in xs):
         return "the concatenation has a constant part"
     if dim % node.meta["val"].ndim != 1:
@@ -164,9 +162,9 @@ def _window_end(length: int, width: int, stride: int, pad: int, ceil: bool) -> t
 
 
 def _max_pool(
-    low: "Lowering", node: fx.Node, x: "Value", width: Any, stride: Any = (), padding: Any = 0,
+    low: Lowering, node: fx.Node, x: Value, width: Any, stride: Any = (), padding: Any = 0,
     dilation: Any = 1, ceil: bool = False,
-) -> "Value | str":  # fmt: skip
+) -> Value | str:  # fmt: skip
     if not _is_map(x):
         return "the pool is not over positions"
     try:
@@ -183,9 +181,9 @@ def _max_pool(
 
 
 def _mean_pool(
-    low: "Lowering", node: fx.Node, x: "Value", width: Any, stride: Any = (), padding: Any = 0,
+    low: Lowering, node: fx.Node, x: Value, width: Any, stride: Any = (), padding: Any = 0,
     ceil: bool = False, count_padding: bool = True, divisor: int | None = None,
-) -> "Value | str":  # fmt: skip
+) -> Value | str:  # fmt: skip
     if not _is_map(x):
         return "the pool is not over positions"
     try:
@@ -214,8 +212,8 @@ def _over_positions(node: fx.Node, x: Any, dim: Any) -> bool:
 
 
 def _global(word: Any) -> Any:
-    def rule(low: "Lowering", node: fx.Node, x: "Value", dim: Any = (), keep: bool = False,
-             **_: Any) -> "Value | str":  # fmt: skip
+    def rule(low: Lowering, node: fx.Node, x: Value, dim: Any = (), keep: bool = False,
+             **_: Any) -> Value | str:  # fmt: skip
         if not _over_positions(node, x, dim) or x.plane:
             return "the reduction is not over positions alone"
         pooled = low.emit(word, low.as_map(x), shape=x.shape[:1])
@@ -227,7 +225,7 @@ def _global(word: Any) -> Any:
 
 
 def _adaptive(word: Any) -> Any:
-    def rule(low: "Lowering", node: fx.Node, x: "Value", size: Any) -> "Value | str":
+    def rule(low: Lowering, node: fx.Node, x: Value, size: Any) -> Value | str:
         sizes = list(size) if isinstance(size, list | tuple) else [size]
         if not _is_map(x) or x.plane or sizes != [1]:
             return "the adaptive pool is not to one position"
@@ -237,13 +235,13 @@ def _adaptive(word: Any) -> Any:
     return rule
 
 
-def _item(low: "Lowering", node: fx.Node, x: "Value", index: int) -> "Value | str":
+def _item(low: Lowering, node: fx.Node, x: Value, index: int) -> Value | str:
     """An adaptive maximum comes with its indices, which nobody reads."""
     pooled = node.args[0].target is aten.adaptive_max_pool1d.default  # type: ignore[union-attr]
     return x if pooled and x.shape and index == 0 else "one of several outputs"
 
 
-def _flatten(low: "Lowering", node: fx.Node, x: "Value", *dims: int) -> "Value | str":
+def _flatten(low: Lowering, node: fx.Node, x: Value, *dims: int) -> Value | str:
     full = (*dims, *(0, -1)[len(dims) :])
     if len(x.shape) == 1 and full[0] == 1:
         return x
@@ -253,8 +251,8 @@ def _flatten(low: "Lowering", node: fx.Node, x: "Value", *dims: int) -> "Value |
 
 
 def _linear(
-    low: "Lowering", node: fx.Node, x: "Value", weight: Tensor, bias: Tensor | None = None
-) -> "Value | str":
+    low: Lowering, node: fx.Node, x: Value, weight: Tensor, bias: Tensor | None = None
+) -> Value | str:
     if len(x.shape) != 1 or not isinstance(weight, Tensor):
         return "the linear layer is not over vectors"
     return low.emit(ops.linear, x, weight, bias, "none", None, shape=_shape(node))
