@@ -38,6 +38,8 @@ cdef extern from "kmers.h" nogil:
     Py_ssize_t run_lengths_uint16_t(const uint16_t*, Py_ssize_t, uint64_t*, int64_t*)
     Py_ssize_t run_lengths_uint32_t(const uint32_t*, Py_ssize_t, uint64_t*, int64_t*)
     Py_ssize_t run_lengths_uint64_t(const uint64_t*, Py_ssize_t, uint64_t*, int64_t*)
+    Py_ssize_t run_columns_uint16_t(const uint16_t*, Py_ssize_t, int32_t*, int32_t*)
+    Py_ssize_t run_columns_uint32_t(const uint32_t*, Py_ssize_t, int32_t*, int32_t*)
 
 ctypedef fused count_t:
     uint8_t
@@ -52,6 +54,10 @@ ctypedef fused word_type:
     uint16_t
     uint32_t
     uint64_t
+
+ctypedef fused small_word:
+    uint16_t
+    uint32_t
 
 cdef const int *cpu = cpu_level()
 encode_init()
@@ -204,6 +210,31 @@ def row_run_lengths(const word_type[:, ::1] words not None, const int64_t[::1] f
                     got = run_lengths_uint32_t(&words[i, 0], found[i], &distinct[m], &counts[m])
                 else:
                     got = run_lengths_uint64_t(&words[i, 0], found[i], &distinct[m], &counts[m])
+            per_row[i] = got
+            m += got
+    return m
+
+
+def row_run_columns(const small_word[:, ::1] words not None, const int64_t[::1] found not None,
+                    int32_t[::1] columns not None, int32_t[::1] counts not None,
+                    int64_t[::1] per_row not None) -> int:
+    """The same as the 32-bit columns and counts of a sparse matrix."""
+    cdef Py_ssize_t i, m = 0, got, n = words.shape[0]
+    if found.shape[0] != n or per_row.shape[0] != n:
+        raise ValueError("found and per_row must have an item for each row")
+    if columns.shape[0] < words.size or counts.shape[0] < words.size:
+        raise ValueError("columns and counts must be as large as words")
+    if n == 0 or words.shape[1] == 0:
+        per_row[:] = 0
+        return 0
+    with nogil:
+        for i in range(n):
+            got = 0
+            if found[i] > 0:
+                if small_word is uint16_t:
+                    got = run_columns_uint16_t(&words[i, 0], found[i], &columns[m], &counts[m])
+                else:
+                    got = run_columns_uint32_t(&words[i, 0], found[i], &columns[m], &counts[m])
             per_row[i] = got
             m += got
     return m

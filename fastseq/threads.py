@@ -89,3 +89,13 @@ def run(call: Callable[[int, int], object], n: int, threads: int, *, multiple: i
         helper.join()
     if failures:
         raise failures[0]
+
+
+def run_blocks(call, n: int, length: int, threads: int) -> None:
+    """Run ``call(first, last, begin, end)`` over rows, or over positions where rows are few."""
+    if threads == 1:
+        call(0, n, 0, length)
+    elif n >= 4 * threads:
+        run(lambda first, last: call(first, last, 0, length), n, threads)
+    else:
+        run(lambda begin, end: call(0, n, begin, end), length, threads, multiple=64)

@@ -316,22 +316,24 @@ static int sort_words(uint64_t *words, ptrdiff_t n, int bits, uint64_t *out) {
 
 /* Sorted words become distinct words and their counts; returns how many. In place where the types
    agree: the writer never overtakes the reader. */
-#define RUN_LENGTHS(T)                                                                             \
-    static ptrdiff_t run_lengths_##T(const T *words, ptrdiff_t n, uint64_t *distinct,              \
-                                     int64_t *counts) {                                            \
+#define RUN_LENGTHS(T, WORD, COUNT, NAME)                                                          \
+    static ptrdiff_t NAME(const T *words, ptrdiff_t n, WORD *distinct, COUNT *counts) {            \
         ptrdiff_t m = 0;                                                                           \
         for (ptrdiff_t i = 0; i < n;) {                                                            \
             ptrdiff_t j = i + 1;                                                                   \
             const T word = words[i];                                                               \
             while (j < n && words[j] == word) j++;                                                 \
-            distinct[m] = word;                                                                    \
-            counts[m++] = j - i;                                                                   \
+            distinct[m] = (WORD)word;                                                              \
+            counts[m++] = (COUNT)(j - i);                                                          \
             i = j;                                                                                 \
         }                                                                                          \
         return m;                                                                                  \
     }
-RUN_LENGTHS(uint16_t)
-RUN_LENGTHS(uint32_t)
-RUN_LENGTHS(uint64_t)
+RUN_LENGTHS(uint16_t, uint64_t, int64_t, run_lengths_uint16_t)
+RUN_LENGTHS(uint32_t, uint64_t, int64_t, run_lengths_uint32_t)
+RUN_LENGTHS(uint64_t, uint64_t, int64_t, run_lengths_uint64_t)
+/* columns and counts of a sparse matrix with 32-bit indices */
+RUN_LENGTHS(uint16_t, int32_t, int32_t, run_columns_uint16_t)
+RUN_LENGTHS(uint32_t, int32_t, int32_t, run_columns_uint32_t)
 
 #endif

@@ -32,4 +32,11 @@ def row_run_lengths(
     counts: np.ndarray,
     per_row: np.ndarray,
 ) -> int: ...
+def row_run_columns(
+    words: np.ndarray,
+    found: np.ndarray,
+    columns: np.ndarray,
+    counts: np.ndarray,
+    per_row: np.ndarray,
+) -> int: ...
 def turned(words: np.ndarray, k: int, out: np.ndarray) -> None: ...

@@ -1,4 +1,4 @@
-"""Text becomes codes or one-hot arrays, and codes or one-hot arrays become text."""
+"""Text becomes codes or one-hot arrays."""
 
 import numpy as np
 
@@ -6,9 +6,10 @@ from fastseq import threads as pool
 from fastseq._native import encode as native
 from fastseq._native.rows import Rows
 from fastseq.arrays import Codes, OneHot
-from fastseq.errors import DTypeError, LengthError, OptionError, SequenceError, ShapeError
+from fastseq.errors import DTypeError, LengthError, OptionError, SequenceError
 from fastseq.sequence import alphabet as letters
-from fastseq.sequence.rows import Ragged, as_rows, is_codes
+from fastseq.sequence.decode import decode
+from fastseq.sequence.rows import Ragged, as_rows, checked_out
 from fastseq.sequence.strand import reverse_complement
 
 __all__ = ["Ragged", "decode", "encode", "one_hot", "reverse_complement"]
@@ -37,9 +38,9 @@ def encode(
     ----------
     seqs : text, list of texts, ndarray or Ragged
         Any form of `fastseq.sequence.rows.as_rows`. Lower case and U are bases.
-    unknown : {"mask", "error"}
-        Letters that are neither bases nor N: ``"mask"`` reads them as 4, ``"error"`` raises. N is
-        4 in both.
+    unknown : {"mask", "iupac", "error"}
+        Letters that are neither bases nor N: ``"mask"`` reads them as 4; ``"iupac"`` so reads
+        ambiguity codes, - and ., and raises on the rest; ``"error"`` raises. N is always 4.
     length : int, optional
         Positions of the output; None takes the longest row.
     pad : {"right", "left", "center"}
@@ -60,7 +61,7 @@ def encode(
     Raises
     ------
     SequenceError
-        ``unknown="error"`` and a letter is no base; the message names row, position and letter.
+        A letter that ``unknown`` does not allow; the message names row, position and letter.
     LengthError
         A row is longer than ``length`` and ``truncate="error"``.
     DTypeError, ShapeError, OptionError
@@ -76,15 +77,15 @@ def encode(
     rows = as_rows(seqs, unknown=fill)
     table = letters.lookup(alphabet, rows.codes)
     length, side, cut = _placement(rows, length, pad, truncate)
-    if unknown == "error":
-        _refuse_foreign(rows, seqs, alphabet)
-    elif unknown != "mask":
-        raise OptionError(f'unknown is {unknown!r}; expected "mask" or "error"')
+    if unknown not in ("mask", "iupac", "error"):
+        raise OptionError(f'unknown is {unknown!r}; expected "mask", "iupac" or "error"')
+    if unknown != "mask":
+        _refuse_foreign(rows, seqs, alphabet, unknown)
     n = rows.n
     shape = (length,) if rows.single else (n, length)
-    codes = np.empty(shape, np.uint8) if out is None else _checked_out(out, shape, np.uint8)
+    codes = np.empty(shape, np.uint8) if out is None else checked_out(out, shape, np.uint8)
     threads = pool.resolve(threads, n * length)
-    _spread(
+    pool.run_blocks(
         lambda first, last, begin, end: native.codes(
             rows.capsule, first, last, begin, end, codes, length, side, cut, fill, table
         ),
@@ -117,9 +118,9 @@ def one_hot(
         Letters before or after the positions.
     dtype : dtype
         Any bool, integer or float type.
-    unknown : {"zero", "uniform", "error"}
+    unknown : {"zero", "uniform", "iupac", "error"}
         N, padding and foreign letters: all zeros, or 1 / number of letters each (float types).
-        ``"error"`` raises on foreign letters; N and padding are zeros.
+        ``"iupac"`` and ``"error"`` raise on letters as `encode` does; the rest is zeros.
     ambiguity : {"unknown", "fraction"}
         IUPAC codes R Y S W K M B D H V: like foreign letters, or equal parts of the bases they
         stand for (float types).
@@ -153,129 +154,23 @@ def one_hot(
         length, side, cut = rows.longest, 0, 0
     else:
         length, side, cut = _placement(rows, length, pad, truncate)
-    if unknown == "error":
-        _refuse_foreign(rows, seqs, alphabet, also=ambiguity == "fraction")
+    if unknown in ("iupac", "error"):
+        _refuse_foreign(rows, seqs, alphabet, unknown, ambiguous=ambiguity == "fraction")
     n = rows.n
     shape = (count, length) if layout == "ncl" else (length, count)
     if not rows.single:
         shape = (n, *shape)
-    array = np.empty(shape, item) if out is None else _checked_out(out, shape, item)
+    array = np.empty(shape, item) if out is None else checked_out(out, shape, item)
     if side == cut == 0 and threads is None and length == rows.longest and rows.total < _FEW:
         native.one_hot_whole(rows.capsule, form, array)
         return array
-    _spread(
+    pool.run_blocks(
         lambda first, last, begin, end: native.one_hot(
             rows.capsule, form, first, last, begin, end, array, length, side, cut
         ),
         n, length, pool.resolve(threads, array.nbytes),
     )  # fmt: skip
     return array
-
-
-def decode(
-    x: Codes | OneHot,
-    *,
-    layout: str = "ncl",
-    alphabet: str = letters.DNA,
-    unknown: str = "N",
-    ambiguity: str = "unknown",
-    as_array: bool = False,
-    out: np.ndarray | None = None,
-    threads: int | None = None,
-) -> str | list[str] | np.ndarray:
-    """Return the text of codes or of a one-hot array.
-
-    Parameters
-    ----------
-    x : ndarray
-        Codes, uint8, (length,) or (n, length); or one-hot: three axes, or two axes of any other
-        type than uint8.
-    layout : {"ncl", "nlc"}
-        Layout of a one-hot array.
-    alphabet : str
-        The letter of each code; ``"ACGU"`` writes RNA. One-hot arrays must have four letters.
-    unknown : str
-        Letter for unknown codes and for positions where not exactly one channel differs from 0.
-    ambiguity : {"unknown", "letter"}
-        Positions with several channels: ``unknown``, or the IUPAC letter for this set of bases.
-    as_array : bool
-        Return ASCII as uint8, (n, length), instead of str; implied by ``out``.
-
-    Returns
-    -------
-    str, list of str, or uint8 (n, length)
-
-    Raises
-    ------
-    DTypeError, ShapeError, OptionError
-        ``x`` is neither codes nor one-hot, or an option is outside its choices.
-
-    Examples
-    --------
-    >>> decode(encode("acgTN")), decode(one_hot(["GA", "TC"]))
-    ('ACGTN', ['GA', 'TC'])
-    """
-    x = np.asarray(x)
-    if len(unknown) != 1 or not unknown.isascii():
-        raise OptionError(f"unknown is {unknown!r}; expected one ASCII letter")
-    if x.ndim == 3 or (x.ndim == 2 and x.dtype != np.uint8):
-        text = _decode_one_hot(x, layout, alphabet, unknown, ambiguity, out, threads)
-    else:
-        text = _decode_codes(x, alphabet, unknown, out, threads)
-    if as_array or out is not None:
-        return text
-    if text.ndim == 1:
-        return text.tobytes().decode("ascii")
-    joined, length = text.tobytes().decode("ascii"), text.shape[1]
-    return [joined[i * length : (i + 1) * length] for i in range(len(text))]
-
-
-def _decode_codes(x, alphabet, unknown, out, threads) -> np.ndarray:
-    if x.dtype != np.uint8 or x.ndim not in (1, 2):
-        raise DTypeError(f"x is {x.dtype} {x.shape}; expected uint8 codes or a one-hot array")
-    if not is_codes(x, len(alphabet)):
-        raise DTypeError(f"x holds {x.max()}; codes are 0..{len(alphabet)}")
-    rows = as_rows(x, unknown=len(alphabet))
-    text = np.empty(x.shape, np.uint8) if out is None else _checked_out(out, x.shape, np.uint8)
-    base = 0 if len(alphabet) < 32 else -1
-    table = native.Lookup(letters.letters_of(alphabet, unknown), base)
-    n, length = rows.n, rows.longest
-    _spread(
-        lambda first, last, begin, end: native.codes(
-            rows.capsule, first, last, begin, end, text, length, 0, 0, 255, table
-        ),
-        n, length, pool.resolve(threads, 2 * n * length),
-    )  # fmt: skip
-    return text
-
-
-def _decode_one_hot(x, layout, alphabet, unknown, ambiguity, out, threads) -> np.ndarray:
-    if layout not in ("ncl", "nlc"):
-        raise OptionError(f'layout is {layout!r}; expected "ncl" or "nlc"')
-    if x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
-        raise DTypeError(f"one-hot array has dtype {x.dtype}; expected bool, integer or float")
-    axis = x.ndim - (2 if layout == "ncl" else 1)
-    if x.shape[axis] != 4 or len(alphabet) != 4:
-        raise ShapeError(f"one-hot array has shape {x.shape}; expected 4 channels at axis {axis}")
-    sets = {1 << i: letter for i, letter in enumerate(alphabet)}
-    if ambiguity == "letter":
-        sets |= {sum(1 << "ACGT".index(b) for b in of): code for code, of in letters.IUPAC.items()}
-    elif ambiguity != "unknown":
-        raise OptionError(f'ambiguity is {ambiguity!r}; expected "unknown" or "letter"')
-    table = np.array([ord(sets.get(bits, unknown)) for bits in range(16)], np.uint8)
-    x = np.ascontiguousarray(x)
-    shape = tuple(size for i, size in enumerate(x.shape) if i != axis)
-    text = np.empty(shape, np.uint8) if out is None else _checked_out(out, shape, np.uint8)
-    n, length = shape if len(shape) == 2 else (1, shape[0])
-    item = x.dtype.itemsize
-    bits = 8 * item - (x.dtype.kind == "f")
-    pool.run(
-        lambda first, last: native.decode(
-            x, text, n, length, item, (1 << bits) - 1, layout == "nlc", table, first, last
-        ),
-        n, pool.resolve(threads, x.nbytes + text.nbytes),
-    )  # fmt: skip
-    return text
 
 
 def _placement(rows: Rows, length, pad, truncate) -> tuple[int, int, int]:
@@ -299,16 +194,18 @@ def _placement(rows: Rows, length, pad, truncate) -> tuple[int, int, int]:
     return int(length), SIDE[pad], _CUT[truncate]
 
 
-def _refuse_foreign(rows: Rows, seqs, alphabet: str, *, also: bool = False) -> None:
-    """Raise on the first letter that is neither of the alphabet nor its neutral one.
+def _refuse_foreign(
+    rows: Rows, seqs, alphabet: str, unknown: str, *, ambiguous: bool = False
+) -> None:
+    """Raise on the first letter that ``unknown`` does not allow.
 
-    A pass of its own, so that ``out`` is untouched on error. ``also`` allows IUPAC codes.
+    A pass of its own, so that ``out`` is untouched on error. ``ambiguous`` allows IUPAC codes.
     """
     table = letters.lookup(alphabet, rows.codes)
-    if also:
-        allowed = letters.letter_codes(alphabet).copy()
-        allowed[list("".join(letters.IUPAC).encode() + "".join(letters.IUPAC).lower().encode())] = 0
-        table = native.Lookup(allowed) if not rows.codes else None
+    if unknown == "iupac" and not letters.is_nucleic(alphabet):
+        raise OptionError(f'alphabet {alphabet!r} has no IUPAC codes; expected unknown="error"')
+    if not rows.codes and (ambiguous or unknown == "iupac"):
+        table = letters.readable(alphabet, gaps=unknown == "iupac")
     found = native.first_foreign(rows.capsule, len(alphabet), table)
     if found is None:
         return
@@ -318,31 +215,12 @@ def _refuse_foreign(rows: Rows, seqs, alphabet: str, *, also: bool = False) -> N
     if isinstance(text, str):
         shown = text[position]
     expected = f"{', '.join(alphabet[:-1])}, {alphabet[-1]} or {letters.neutral(alphabet)}"
+    mend = 'leave out unknown="error" to read it as unknown'
+    if unknown == "iupac":
+        expected, mend = "IUPAC letters, - or .", 'encode with unknown="mask" to read it as unknown'
     raise SequenceError(
-        f"row {row} has {shown!r} at position {position}; expected {expected} "
-        '(leave out unknown="error" to read it as unknown)'
+        f"row {row} has {shown!r} at position {position}; expected {expected} ({mend})"
     )
-
-
-def _checked_out(out, shape: tuple, dtype) -> np.ndarray:
-    if not isinstance(out, np.ndarray) or out.dtype != dtype:
-        found = getattr(out, "dtype", type(out).__name__)
-        raise DTypeError(f"out is {found}; expected {np.dtype(dtype)}")
-    if out.shape != shape:
-        raise ShapeError(f"out has shape {out.shape}; expected {shape}")
-    if not out.flags.c_contiguous or not out.flags.writeable:
-        raise ShapeError("out is read-only or not C-contiguous; expected a writeable C-order array")
-    return out
-
-
-def _spread(call, n: int, length: int, threads: int) -> None:
-    """Run ``call(first, last, begin, end)`` over rows, or over positions where rows are few."""
-    if threads == 1:
-        call(0, n, 0, length)
-    elif n >= 4 * threads:
-        pool.run(lambda first, last: call(first, last, 0, length), n, threads)
-    else:
-        pool.run(lambda begin, end: call(0, n, begin, end), length, threads, multiple=64)
 
 
 _FORMS: dict[tuple, tuple[native.Form, np.dtype, int]] = {}
@@ -355,7 +233,7 @@ def _form(layout, dtype, unknown, ambiguity, alphabet) -> tuple[native.Form, np.
         raise DTypeError(f"dtype is {item}; expected bool, an integer or a float type")
     for name, value, choices in (
         ("layout", layout, ("ncl", "nlc")),
-        ("unknown", unknown, ("zero", "uniform", "error")),
+        ("unknown", unknown, ("zero", "uniform", "iupac", "error")),
         ("ambiguity", ambiguity, ("unknown", "fraction")),
     ):
         if value not in choices:

@@ -5,11 +5,11 @@ import threading
 import numpy as np
 
 from fastseq import threads as pool
-from fastseq._lazy import load
 from fastseq._native import kmers as native
 from fastseq._native.rows import Rows, windows
 from fastseq.errors import CountOverflowError, DTypeError, OptionError, ShapeError
 from fastseq.sequence.rows import as_rows
+from fastseq.sequence.sparse_kmers import SMALL_K, as_csr, narrowed, pairs_of_all, pairs_of_rows
 from fastseq.sequence.words import (
     DENSE_K,
     canonical_rank,
@@ -21,8 +21,6 @@ from fastseq.sequence.words import (
 
 __all__ = ["count_kmers", "kmer_names", "kmer_order"]
 
-# two tables of 32-bit counts stay in the second cache up to here (measured: 2 x 256 KB)
-_SMALL_K = 8
 _COUNTS = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 
 
@@ -68,7 +66,8 @@ def count_kmers(
     pattern : str, optional
         Spaced k-mers: ``"1101"`` takes the letters at the ones; k of them in at most 32.
     dtype : dtype, optional
-        Of counts: int64 over all sequences, int32 for each; a float type when normalized.
+        Of counts: int64 over all sequences and in pairs, int32 for each; a float type when
+        normalized.
     normalize : {None, "l1", "l2"}
         Divide by the sum or the Euclidean norm, each row by its own; nothing counted stays 0.
     max_bytes : int
@@ -130,19 +129,20 @@ def count_kmers(
         elif window is not None:
             int32 = np.dtype("int32")
             each = _dense_rows(rows, word, k, columns, canonical, int32, max_bytes, None, threads)
-            counts = _narrowed(each.reshape(*shape, columns).sum(0, dtype=np.int64), kind)
+            counts = narrowed(each.reshape(*shape, columns).sum(0, dtype=np.int64), kind)
         else:
-            counts = _narrowed(_dense_all(rows, word, k, canonical, span, stride, threads), kind)
+            counts = narrowed(_dense_all(rows, word, k, canonical, span, stride, threads), kind)
         return _normalized(counts, normalize, dtype)
     if not per_sequence:
-        kmers, found = _pairs_all(rows, word, k, span)
+        kmers, found = pairs_of_all(rows, word, k, span)
         if output == "pairs":
-            return kmers, _normalized(_narrowed(found, kind), normalize, dtype)
-        return _csr(np.array([0, len(kmers)]), kmers, found, k, canonical, kind, normalize, dtype)
-    offsets, kmers, found = _pairs_rows(rows, word, k, span)
+            return kmers, _normalized(narrowed(found, kind), normalize, dtype)
+        return as_csr(np.array([0, len(kmers)]), kmers, found, k, canonical, kind, normalize, dtype)
+    small = output == "csr" and k <= 15 and rows.longest < 1 << 31
+    offsets, kmers, found = pairs_of_rows(rows, word, k, span, small=small)
     if output == "pairs":
-        return offsets, kmers, _narrowed(found, kind)
-    return _csr(offsets, kmers, found, k, canonical, kind, normalize, dtype)
+        return offsets, kmers, narrowed(found, kind)
+    return as_csr(offsets, kmers, found, k, canonical, kind, normalize, dtype)
 
 
 def _word(k, pattern, canonical, stride) -> tuple[native.Word, int]:
@@ -165,7 +165,7 @@ def _word(k, pattern, canonical, stride) -> tuple[native.Word, int]:
 def _count_type(dtype, per_sequence, output, normalize):
     """Return the type that counts are made in, before they are divided."""
     if dtype is None or (normalize is not None and np.dtype(dtype).kind == "f"):
-        return "int32" if per_sequence and output == "dense" else "int64"
+        return "int32" if per_sequence and output != "pairs" else "int64"
     return dtype
 
 
@@ -193,14 +193,14 @@ def _dense_all(rows, word, k, canonical, span, stride, threads) -> np.ndarray:
     total = np.zeros(4**k, np.int64)
     threads = pool.resolve(threads, rows.total) if k <= 10 else 1
     if threads == 1:
-        native.count(rows.capsule, word, 0, rows.n, total, k > _SMALL_K)
+        native.count(rows.capsule, word, 0, rows.n, total, k > SMALL_K)
     else:
         rows = _pieces(rows, span, stride, threads)
         lock = threading.Lock()
 
         def count(first: int, last: int) -> None:
             own = np.zeros_like(total)
-            native.count(rows.capsule, word, first, last, own, k > _SMALL_K)
+            native.count(rows.capsule, word, first, last, own, k > SMALL_K)
             with lock:
                 np.add(total, own, out=total)
 
@@ -240,120 +240,6 @@ def _dense_rows(rows, word, k, columns, canonical, kind, max_bytes, out, threads
 
     pool.run(count, rows.n, pool.resolve(threads, size + rows.total))
     return counts
-
-
-def _pairs_all(rows, word, k, span) -> tuple[np.ndarray, np.ndarray]:
-    """Return distinct words, ascending, and their counts."""
-    if k <= 10:
-        table = np.zeros(4**k, np.int64)
-        native.count(rows.capsule, word, 0, rows.n, table, k > _SMALL_K)
-        kmers = np.flatnonzero(table)
-        return kmers.astype(np.uint64), table[kmers]
-    words, found = _list(rows, word, 0, rows.n, np.uint64, span)
-    words = words[: _close_gaps(words, found)]
-    ordered = np.empty_like(words)
-    if len(words) < 1 << 32:
-        native.sort_words(words, k, ordered)
-    else:
-        ordered[:] = np.sort(words)
-    # the unsorted words make room for the counts: 16 bytes a base in all
-    counts = words.view(np.int64)
-    m = native.run_lengths(ordered, ordered, counts)
-    return ordered[:m].copy(), counts[:m].copy()
-
-
-def _places(rows: Rows, first: int, last: int, span: int) -> np.ndarray:
-    sizes = np.empty(rows.n, np.int64)
-    rows.sizes(sizes)
-    at = np.zeros(last - first + 1, np.int64)
-    np.cumsum(np.maximum(sizes[first:last] - span + 1, 0), out=at[1:])
-    return at
-
-
-def _list(rows, word, first, last, kind, span) -> tuple[np.ndarray, np.ndarray]:
-    at = _places(rows, first, last, span)
-    words = np.empty(at[-1], kind)
-    found = np.zeros((2, last - first), np.int64)
-    if last > first:
-        native.list_words(rows.capsule, word, first, last, at, words, found[0])
-    found[1] = at[:-1]
-    return words, found
-
-
-def _close_gaps(words: np.ndarray, found: np.ndarray) -> int:
-    """Move the words of each row to the end of those before; return how many there are."""
-    counts, at = found
-    if not len(counts):
-        return 0
-    if counts.sum() == len(words):
-        return len(words)
-    end = 0
-    for n, begin in zip(counts.tolist(), at.tolist()):
-        words[end : end + n] = words[begin : begin + n]
-        end += n
-    return end
-
-
-def _pairs_rows(rows, word, k, span) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return offsets, distinct words and counts of each row, some rows at a time."""
-    kind = np.uint16 if k <= 8 else np.uint32 if k <= 16 else np.uint64
-    sizes = np.empty(rows.n, np.int64)
-    rows.sizes(sizes)
-    offsets = np.zeros(rows.n + 1, np.int64)
-    kmers, counts = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    first = 0
-    while first < rows.n:
-        # as many rows as make 4 M words at the width of the longest among them
-        widest = np.maximum.accumulate(np.maximum(sizes[first : first + 65536] - span + 1, 0))
-        fit = np.searchsorted(widest * np.arange(1, len(widest) + 1), 1 << 22, side="right")
-        last = first + max(1, int(fit))
-        width = int(widest[last - first - 1])
-        block = np.empty((last - first, width), kind)
-        found, per_row = np.zeros((2, last - first), np.int64)
-        at = np.arange(last - first + 1, dtype=np.int64) * width
-        native.list_words(rows.capsule, word, first, last, at, block.reshape(-1), found)
-        block.sort(axis=1)
-        distinct, number = np.empty(block.size, np.uint64), np.empty(block.size, np.int64)
-        m = native.row_run_lengths(block, found, distinct, number, per_row)
-        offsets[first + 1 : last + 1] = per_row
-        kmers.append(distinct[:m].copy())
-        counts.append(number[:m].copy())
-        first = last
-    return np.cumsum(offsets), np.concatenate(kmers), np.concatenate(counts)
-
-
-def _csr(offsets, kmers, counts, k, canonical, kind, normalize, dtype):
-    columns = canonical_rank(k)[kmers] if canonical else kmers
-    small = 4**k <= 2**31 and len(kmers) < 2**31
-    array = load("scipy.sparse").csr_array(
-        (
-            _narrowed(counts, kind),
-            columns.astype(np.int32 if small else np.int64),
-            offsets.astype(np.int32 if small else np.int64),
-        ),
-        shape=(len(offsets) - 1, len(canonical_words(k)) if canonical else 4**k),
-    )
-    if normalize is not None:
-        values = array.data.astype(dtype or np.float64)
-        norms = np.zeros(len(offsets) - 1)
-        row = np.repeat(np.arange(len(norms)), np.diff(offsets))
-        np.add.at(norms, row, values if normalize == "l1" else values**2)
-        array.data = (values / (norms if normalize == "l1" else np.sqrt(norms))[row]).astype(
-            values.dtype
-        )
-    return array
-
-
-def _narrowed(counts: np.ndarray, kind: np.dtype) -> np.ndarray:
-    if counts.dtype == kind:
-        return counts
-    if kind.kind not in "iuf":
-        raise DTypeError(f"dtype is {kind}; expected an integer or float type")
-    # floats hold every integer up to 2^(mantissa bits + 1)
-    most = 2 ** (np.finfo(kind).nmant + 1) if kind.kind == "f" else np.iinfo(kind).max
-    if counts.size and counts.max() > most:
-        raise CountOverflowError(f"a k-mer occurs {counts.max()} times, more than {kind} holds")
-    return counts.astype(kind)
 
 
 def _normalized(counts: np.ndarray, normalize: str | None, dtype) -> np.ndarray:

@@ -9,6 +9,9 @@ from fastseq._native import rows as native
 from fastseq.arrays import UNKNOWN
 from fastseq.errors import DTypeError, ShapeError
 
+# bytes below are no letters of ASCII
+CONTROL = 32
+
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
@@ -69,7 +72,8 @@ def as_rows(seqs, *, unknown: int = UNKNOWN) -> native.Rows:
     Raises
     ------
     DTypeError
-        An array of another type, or a list with something that is no text.
+        An array of another type or with values that are neither codes nor letters, or a list with
+        something that is no text.
     ShapeError
         An array with too many axes.
     """
@@ -104,8 +108,40 @@ def is_codes(array: np.ndarray, unknown: int = UNKNOWN) -> bool:
     """Return whether a uint8 array is codes: every value at most the unknown code.
 
     The first value settles nearly every ASCII array; only codes are read to the end.
+
+    Raises
+    ------
+    DTypeError
+        The values begin like codes and end between the unknown code and the letters of ASCII.
     """
-    return array.size == 0 or (array.flat[0] <= unknown and int(array.max()) <= unknown)
+    if array.size == 0:
+        return True
+    if array.flat[0] > unknown and array.flat[0] >= CONTROL:
+        return False
+    largest = int(array.max())
+    if unknown < largest < CONTROL:
+        raise DTypeError(
+            f"a uint8 array holds values up to {largest}; expected codes 0..{unknown}, or ASCII"
+        )
+    return largest <= unknown
+
+
+def checked_out(out, shape: tuple, dtype) -> np.ndarray:
+    """Return ``out`` once it is known to take this shape and type.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+        It is of another type or shape, read-only, or not C-contiguous.
+    """
+    if not isinstance(out, np.ndarray) or out.dtype != dtype:
+        found = getattr(out, "dtype", type(out).__name__)
+        raise DTypeError(f"out is {found}; expected {np.dtype(dtype)}")
+    if out.shape != shape:
+        raise ShapeError(f"out has shape {out.shape}; expected {shape}")
+    if not out.flags.c_contiguous or not out.flags.writeable:
+        raise ShapeError("out is read-only or not C-contiguous; expected a writeable C-order array")
+    return out
 
 
 def _of_list(texts: list, unknown: int) -> native.Rows:
