@@ -37,13 +37,14 @@ import torch
 
 from benchmarks.reliability import figures, report
 from fastseq.learn import dataset, metrics
+from fastseq.learn.loop import Run
 from fastseq.learn.recipes import Recipe, Stage
 from fastseq.learn.regularise import REGULARISERS, regulariser
-from fastseq.learn.train import Run, scores
 from fastseq.models import registry
 from fastseq.reliability.kld import kmer_kld
 from fastseq.reliability.snr import by_sequence
 from fastseq.score.attribute import attribute
+from fastseq.score.predict import predict
 from fastseq.sequence.simulate import MOTIF_COUNTS, MotifTask, simulate_motif_task
 
 KS = (3, 4, 5, 6, 7, 8)
@@ -135,9 +136,9 @@ class Regularised(Run):
         self.regulariser = regulariser(name, self.model, **settings)
         return self
 
-    def _loss(self, x: torch.Tensor, y: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+    def _loss(self, x: torch.Tensor, y: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
         def plain(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            return super(Regularised, self)._loss(x, y, groups)
+            return super(Regularised, self)._loss(x, y, *rest)
 
         return self.regulariser.loss(x, y, plain, len(self.history) + 1)
 
@@ -166,16 +167,17 @@ def train(
     return model.eval(), run.history
 
 
-def measure(model: torch.nn.Module, task: MotifTask, sequences: int, device: str) -> dict:
+def measure(model: torch.nn.Module, task: MotifTask, sequences: int) -> dict:
     """Return AUROC on the test split, and SNR and every KLD of its positives."""
     test = task.rows("test")
-    logits = scores(model, task.codes[test], model.input_spec, torch.device(device))
+    model = model.cpu()
+    logits = predict(model, task.codes[test])
     rows = task.rows("test", label=1)[:sequences]
-    maps = attribute(model.cpu(), task.codes[rows], "saliency").raw
+    maps = attribute(model, task.codes[rows], "saliency").raw
     snr = by_sequence(task.codes[rows], maps, task.motif_mask[rows], task.background_mask[rows])
     kld = {name: kmer_kld(task.codes[rows], maps, ks=KS, **how) for name, how in VARIANTS.items()}
     return {
-        "auroc": float(metrics.auroc(task.labels[test].astype(float), logits[:, 0].numpy())),
+        "auroc": float(metrics.auroc(task.labels[test].astype(float), logits)),
         "snr": snr.mean,
         "snr_without_noise": snr.n_without_noise,
         "n": len(rows),
@@ -196,7 +198,7 @@ def run(grid: Grid, folder: Path, *, device: str, share: tuple[int, int], minute
         clock = time.process_time()
         model, history = train(configuration, grid, task, device)
         row = asdict(configuration) | {"name": configuration.name}
-        row |= measure(model, task, grid.sequences, device)
+        row |= measure(model, task, grid.sequences)
         row |= {"epochs": len(history), "cpu_seconds": round(time.process_time() - clock, 1)}
         temporary = folder / f".{configuration.name}.{os.getpid()}"
         temporary.write_text(json.dumps(row, indent=1) + "\n")
@@ -235,6 +237,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--grid", choices=GRIDS, default="small")
     parser.add_argument("--out", type=Path, help="folder of the models (study-GRID)")
     parser.add_argument("--table", type=Path, help="report on a table of models, train nothing")
+    parser.add_argument(
+        "--least-auroc", type=float, default=0.0, help="leave less accurate models out (D4: .97)"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--share", default="0/1", help="this process's part, such as 0/2")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
@@ -259,6 +264,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         if left:
             print(f"{left} models left; run the same command again", file=sys.stderr)
+    if options.least_auroc:
+        models = [model for model in models if model["auroc"] >= options.least_auroc]
+        title += f"; {len(models)} with an AUROC of {options.least_auroc:g} or more"
     found = report.write(models, title, folder, ks=KS)
     figures.draw(models, found, folder, ks=KS)
     print(report.text(found))

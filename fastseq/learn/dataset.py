@@ -211,7 +211,7 @@ def constant_flanks(codes: Codes) -> tuple[str, str]:
     if same.all():
         return "", ""
     left, right = int((~same).argmax()), int((~same[::-1]).argmax())
-    text = decode(codes[0])
+    text = str(decode(codes[0]))
     return text[:left], text[len(text) - right :]
 
 

@@ -29,9 +29,8 @@ class Ensemble:
                 f"no predictions of {', '.join(sorted(missing))}; the ensemble is of "
                 f"{', '.join(self.weights)}"
             )
-        return self.intercept + sum(
-            weight * np.asarray(predictions[name], float) for name, weight in self.weights.items()
-        )
+        columns = np.stack([np.asarray(predictions[name], float) for name in self.weights])
+        return self.intercept + np.array(list(self.weights.values())) @ columns
 
 
 def fit_ensemble(y_true: np.ndarray, predictions: Mapping[str, np.ndarray]) -> Ensemble:

@@ -58,13 +58,11 @@ class Bootstrap:
     def interval(self, level: float = 0.95) -> dict[str, dict[str, tuple[float, float]]]:
         """Return the central interval of each prediction's scores over the draws."""
         ends = [(1 - level) / 2, (1 + level) / 2]
-        return {
-            model: {
-                name: tuple(float(end) for end in np.quantile(values[:, at], ends))
-                for name, values in (("pearson", self.pearson), ("spearman", self.spearman))
-            }
-            for at, model in enumerate(self.models)
-        }
+        found: dict[str, dict[str, tuple[float, float]]] = {model: {} for model in self.models}
+        for name, values in (("pearson", self.pearson), ("spearman", self.spearman)):
+            for model, (low, high) in zip(self.models, np.quantile(values, ends, axis=0).T):
+                found[model][name] = float(low), float(high)
+        return found
 
 
 @dataclass(frozen=True)

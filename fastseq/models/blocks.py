@@ -6,6 +6,8 @@ faster than on the channel-by-channel layout of PyTorch's own one-dimensional la
 are the same.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,7 +26,7 @@ class Conv1d(nn.Conv1d):
         super().__init__(inputs, outputs, kernel, padding=padding, **kwargs)
 
     def forward(self, x: Tensor) -> Tensor:
-        padding = self.padding
+        padding: Any = self.padding
         if padding == "same":
             reach = self.dilation[0] * (self.kernel_size[0] - 1)
             x, padding = F.pad(x, (reach // 2, reach - reach // 2)), (0,)
@@ -57,7 +59,12 @@ class MaxPool1d(nn.MaxPool1d):
     """Maximum over windows of positions."""
 
     def forward(self, x: Tensor) -> Tensor:
-        sizes = [(1, self.kernel_size), (1, self.stride), (0, self.padding), (1, self.dilation)]
+        sizes: Any = [
+            (1, self.kernel_size),
+            (1, self.stride),
+            (0, self.padding),
+            (1, self.dilation),
+        ]
         return F.max_pool2d(_flat(x), *sizes, ceil_mode=self.ceil_mode).squeeze(2)
 
 

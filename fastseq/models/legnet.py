@@ -4,6 +4,8 @@ Penzar et al. 2023 (doi 10.1093/bioinformatics/btad457). The body is a chain of 
 blocks: widen by 1x1, grouped convolution, squeeze-excite, narrow, set beside the input, resize.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -129,7 +131,7 @@ class LegNet(nn.Module):
         mapper_act: bool = True,
         strand_channel: bool = True,
         singleton_channel: bool = True,
-        unknown: str = "uniform",
+        unknown: Literal["zero", "uniform"] = "uniform",
     ):
         super().__init__()
         flags = ("singleton",) if singleton_channel else ()

@@ -97,18 +97,15 @@ class Trees(nn.Module):
         ----------
         codes : uint8, (n, length)
         """
-        columns = []
-        for k in self.k:
-            options = {"stride": self.stride} if self.window else {}
-            counts = count_kmers(
-                codes, k, per_sequence=True, window=self.window, dtype="float32", **options
-            )
-            columns.append(counts.reshape(len(codes), -1))
+        stride = self.stride if self.window else 1
+        options: dict[str, Any] = {"per_sequence": True, "window": self.window, "dtype": "float32"}
+        counts = (count_kmers(codes, k, stride=stride, **options) for k in self.k)
+        columns = [np.asarray(one).reshape(len(codes), -1) for one in counts]
         if self.bases:
             columns.append(codes.astype(np.float32))
         if self.composition:
             known = np.where(codes == UNKNOWN, 0, codes)
-            columns += [gc_content(codes)[:, None], melting_temperature(known)[:, None]]
+            columns += [np.stack((gc_content(codes), melting_temperature(known)), axis=1)]
         return np.nan_to_num(np.concatenate(columns, axis=1, dtype=np.float32))
 
     def fit(

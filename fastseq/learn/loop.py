@@ -1,0 +1,257 @@
+"""The training loop, whole and in view, the same for every network and recipe."""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+
+from fastseq._lazy import load
+from fastseq.arrays import Codes
+from fastseq.errors import DivergenceError, OptionError
+from fastseq.learn import losses, metrics, saved
+from fastseq.learn.augment import batches, batches_per_epoch, tail_weights
+from fastseq.learn.dataset import Labelled
+from fastseq.learn.optim import optimizer, rate
+from fastseq.learn.recipes import Recipe, Stage
+from fastseq.models.specs import InputSpec, Strand, TargetSpec
+
+VALIDATION_BATCH = 512
+EMA_DECAY = 0.998
+
+
+class Run:
+    """One training: rows, network, recipe, and how far it has come.
+
+    Parameters
+    ----------
+    model : nn.Module
+        With ``input_spec`` and ``target_spec``.
+    rows : Labelled
+    train_rows, val_rows : int64
+    plan : Recipe
+    binary : bool
+        The labels are classes.
+    seed : int
+    path : path, optional
+        Where the best model so far is kept.
+    progress : bool
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        rows: Labelled,
+        train_rows: np.ndarray,
+        val_rows: np.ndarray,
+        plan: Recipe,
+        binary: bool,
+        seed: int = 0,
+        path: "str | os.PathLike | None" = None,
+        progress: bool = False,
+    ):
+        self.model, self.recipe, self.seed, self.progress = model, plan, seed, progress
+        self.input: InputSpec = model.input_spec
+        self.head: TargetSpec = model.target_spec
+        self.codes = self.input.place(rows.codes)
+        self.labels = rows.targets
+        self.targets = self.head.invert(rows.targets).astype(np.float32)
+        self.train_rows, self.val_rows = train_rows, val_rows
+        self.loss = losses.choose(_loss_name(plan, self.head, binary), self.head)
+        self.figure = "auroc" if binary else "pearson"
+        weigh = plan.tail_weight > 0
+        self.weights = tail_weights(rows.targets[train_rows], plan.tail_weight) if weigh else None
+        if plan.within and rows.cluster is None:
+            raise OptionError(f"within={plan.within} needs rows with clusters; these have none")
+        self.clusters = rows.cluster if plan.within else None
+        self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+        self.steps = batches_per_epoch(len(train_rows), plan)
+        self.path = None if path is None else Path(path)
+        self.history: list[dict] = []
+        self.best: dict = {}
+        self.best_weights = saved.copy(model)
+        self.restored: dict | None = None
+
+    def fit(self) -> None:
+        """Train through the stages; leave the best epoch's weights in the model."""
+        epoch = 0
+        with _bar(self.recipe.epochs * self.steps, self.progress) as bar:
+            bar.update(len(self.history) * self.steps)
+            for stage in self.recipe.stages:
+                opt, average = optimizer(stage, self.model), _average(stage, self.model)
+                begin = epoch
+                for _ in range(stage.epochs):
+                    epoch += 1
+                    if epoch <= len(self.history) or self._waited_too_long():
+                        continue
+                    saved.take_up(self, opt, average, begin)
+                    started = time.perf_counter()
+                    loss = self._epoch(stage, epoch, begin, opt, average, bar)
+                    row = {"epoch": epoch, "loss": loss, **self.validate(self._judged(average))}
+                    row["lr"] = opt.param_groups[0]["lr"]
+                    row["seconds"] = time.perf_counter() - started
+                    self._remember(row, average)
+                    saved.keep(self, opt, average, begin)
+                    bar.set_postfix(self._shown(loss=loss))
+        self.model.load_state_dict(self.best_weights)
+        saved.finish(self)
+
+    def _epoch(
+        self,
+        stage: Stage,
+        epoch: int,
+        begin: int,
+        opt: torch.optim.Optimizer,
+        average: AveragedModel | None,
+        bar: Any,
+    ) -> float:
+        """Return the mean loss of one pass over the training rows; ``begin`` epochs came before
+        the stage."""
+        figures = [row[self.figure] for row in self.history[begin:]]
+        steps, total, seen = stage.epochs * self.steps, 0.0, 0
+        torch.manual_seed(self.seed * 1_000_003 + epoch)
+        rng = np.random.default_rng([self.seed, 2, epoch])
+        self.model.train()
+        bar.set_description(f"epoch {epoch}/{self.recipe.epochs}")
+        for step, batch in enumerate(self._batches(rng), (epoch - 1 - begin) * self.steps):
+            for group in opt.param_groups:
+                group["lr"] = rate(stage, min(step, steps - 1), steps, figures)
+            loss = self._loss(*(part.to(self.device) for part in batch))
+            opt.zero_grad(set_to_none=True)
+            loss.backward()
+            if self.recipe.clip:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            opt.step()
+            if average is not None and stage.average == "ema":
+                average.update_parameters(self.model)
+            rows = len(batch[1])
+            total, seen = total + loss.item() * rows, seen + rows
+            self._check_finite(total, epoch, step - (epoch - 1 - begin) * self.steps)
+            bar.update(1)
+            if step % 10 == 0:
+                bar.set_postfix(self._shown(loss=total / seen), refresh=False)
+        if average is not None and stage.average == "swa":
+            average.update_parameters(self.model)
+        return total / seen
+
+    def grow(self) -> None:
+        """Grow trees: their own library's loop, the same data, checkpoint and history."""
+        if self.history:
+            self.model.load_state_dict(self.best_weights)
+            return
+        begin = time.perf_counter()
+        train, val = self.train_rows, self.val_rows
+        kept = self.model.fit(
+            self.codes[train], self.targets[train], self.codes[val], self.targets[val],
+            seed=self.seed,
+        )  # fmt: skip
+        row = {"epoch": 1, **kept, **self.validate(self.model), "val_loss": kept["val_loss"]}
+        self._remember({**row, "seconds": time.perf_counter() - begin}, None)
+        saved.finish(self)
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Return the loss and the figure of the validation fold, forward strand."""
+        raw = scores(model, self.codes[self.val_rows], self.input, self.device)
+        wanted = torch.from_numpy(self.targets[self.val_rows])
+        loss = float(self.loss(raw, wanted, self.head).mean())
+        answer = self.head.activate(self.head.score(raw)).flatten(1).double().numpy()
+        judge = getattr(metrics, self.figure)
+        figures = [judge(*pair) for pair in zip(self.labels[self.val_rows].T, answer.T)]
+        figure = float(np.mean(figures)) * (1 if self.head.slope > 0 else -1)
+        return {"val_loss": loss, self.figure: figure}
+
+    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        rows = self.codes, self.targets, self.train_rows
+        return batches(*rows, self.recipe, self.input, rng, self.weights, self.clusters)
+
+    def _loss(self, x: Tensor, y: Tensor, groups: Tensor) -> Tensor:
+        low = self.recipe.precision == "bfloat16"
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=low):
+            raw = self.model(x)
+        raw = raw.float()
+        if self.recipe.strands == "conjoined":
+            forward, reverse = raw.chunk(2)
+            raw = (forward + self.head.same_strand(reverse)) / 2
+        raw = raw[:, None] if raw.ndim == 1 else raw
+        loss = self.loss(raw, y, self.head).mean()
+        if self.recipe.within:
+            loss = loss + self.recipe.within * losses.within_groups(raw, y, groups, self.head)
+        return loss
+
+    def _check_finite(self, total: float, epoch: int, step: int) -> None:
+        if math.isfinite(total):
+            return
+        self.model.load_state_dict(self.best_weights)
+        self.model.eval()
+        kept = f"the weights of epoch {self.best['epoch']}" if self.best else "its first weights"
+        where = f", also in {self.path}" if self.path and self.best else ""
+        raise DivergenceError(
+            f"the loss is {total} at epoch {epoch}, step {step}; the model keeps {kept}{where}: "
+            f"lower lr ({self.recipe.stages[0].lr:g}) or set clip ({self.recipe.clip:g})"
+        )
+
+    def _judged(self, average: AveragedModel | None) -> nn.Module:
+        """Return the network to judge: the average where the stage keeps one."""
+        if average is None:
+            return self.model
+        if not average.use_buffers:
+            rng = np.random.default_rng([self.seed, 3])
+            update_bn((x for x, _, _ in self._batches(rng)), average.module, self.device)
+        return average.module
+
+    def _remember(self, row: dict, average: AveragedModel | None) -> None:
+        self.history.append(row)
+        figure = row[self.figure]
+        if not self.best or figure > self.best[self.figure]:
+            self.best = row
+            self.best_weights = saved.copy(self.model if average is None else average.module)
+
+    def _waited_too_long(self) -> bool:
+        patience = self.recipe.patience
+        return bool(
+            patience and self.history and len(self.history) - self.best["epoch"] >= patience
+        )
+
+    def _shown(self, **values: float) -> dict[str, str]:
+        figure = {self.figure: self.history[-1][self.figure]} if self.history else {}
+        return {name: f"{value:.3f}" for name, value in (values | figure).items()}
+
+
+@torch.no_grad()
+def scores(
+    model: nn.Module, codes: Codes, spec: InputSpec, device: torch.device, strand: Strand = "+"
+) -> Tensor:
+    """Return a network's raw scores for full-length codes, on the CPU, float32."""
+    model.eval()
+    parts = [
+        model(spec.expand(codes[at : at + VALIDATION_BATCH], strand).to(device)).float().cpu()
+        for at in range(0, len(codes), VALIDATION_BATCH)
+    ]
+    raw = torch.cat(parts)
+    return raw[:, None] if raw.ndim == 1 else raw
+
+
+def _loss_name(plan: Recipe, head: TargetSpec, binary: bool) -> str:
+    if plan.loss != "auto":
+        return plan.loss
+    if head.activation == "expected_bin":
+        return "bins_kl"
+    return "bce" if binary else "mse"
+
+
+def _average(stage: Stage, model: nn.Module) -> AveragedModel | None:
+    if stage.average == "none":
+        return None
+    if stage.average == "ema":
+        return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+    return AveragedModel(model)
+
+
+def _bar(total: int, shown: bool) -> Any:
+    return load("tqdm").tqdm(total=total, disable=not shown, unit="batch", dynamic_ncols=True)

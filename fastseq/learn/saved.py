@@ -1,0 +1,140 @@
+"""A training on disk: the best model so far, and beside it the state to go on from."""
+
+import json
+import os
+import zlib
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from fastseq.errors import OptionError, ResumeError
+from fastseq.models import checkpoints
+
+if TYPE_CHECKING:
+    from fastseq.learn.loop import Run
+
+
+def copy(model: nn.Module) -> dict[str, Tensor]:
+    """Return the weights as they are now."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def keep(
+    run: "Run", opt: torch.optim.Optimizer, average: AveragedModel | None, stage_begin: int
+) -> None:
+    """Write the state after an epoch, and the model when that epoch is the best so far.
+
+    Both appear under their names only when they are whole.
+    """
+    if run.path is None:
+        return
+    if run.best is run.history[-1]:
+        _save_best(run, run.path, finished=False)
+    state = {
+        "training": json.dumps(_training(run, finished=False)),
+        "weights": run.model.state_dict(),
+        "best_weights": run.best_weights,
+        "optimizer": opt.state_dict(),
+        "average": None if average is None else average.state_dict(),
+        "stage_begin": stage_begin,
+    }
+    target = _beside(run.path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    torch.save(state, temporary)
+    os.replace(temporary, target)
+
+
+def finish(run: "Run") -> None:
+    """Write the finished model; its state is no longer needed."""
+    if run.path is not None:
+        _save_best(run, run.path, finished=True)
+        _beside(run.path).unlink(missing_ok=True)
+
+
+def restore(run: "Run") -> None:
+    """Take up the state on disk, or the finished run; nothing where there is neither.
+
+    Raises
+    ------
+    OptionError
+        There is no path to look at.
+    ResumeError
+        What lies there belongs to another run or cannot be read.
+    """
+    if run.path is None:
+        raise OptionError("resume=True needs path=, the checkpoint of the run to go on with")
+    beside = _beside(run.path)
+    if beside.exists():
+        try:
+            state = torch.load(beside, run.device, weights_only=True)
+            training = json.loads(state["training"])
+        except (RuntimeError, LookupError, ValueError, EOFError, OSError, UnpicklingError) as error:
+            raise ResumeError(
+                f"{beside} cannot be read ({error}); delete it to start anew"
+            ) from error
+        _take_history(run, training, beside)
+        run.model.load_state_dict(state["weights"])
+        run.best_weights, run.restored = state["best_weights"], state
+    elif run.path.exists():
+        training = checkpoints.describe(run.path)["training"]
+        if not training.get("finished"):
+            raise ResumeError(f"{run.path} is no finished run, and its state is gone")
+        _take_history(run, training, run.path)
+        run.best_weights = copy(checkpoints.load(run.path))
+
+
+def take_up(
+    run: "Run", opt: torch.optim.Optimizer, average: AveragedModel | None, stage_begin: int
+) -> None:
+    """Give the optimizer its state back, when the run broke off inside this very stage."""
+    state, run.restored = run.restored, None
+    if state is not None and state["stage_begin"] == stage_begin:
+        opt.load_state_dict(state["optimizer"])
+        if average is not None:
+            average.load_state_dict(state["average"])
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".state")
+
+
+def _training(run: "Run", *, finished: bool) -> dict:
+    return {
+        "recipe": run.recipe.to_dict(),
+        "seed": run.seed,
+        "history": run.history,
+        "best": run.best,
+        "fingerprint": _fingerprint(run),
+        "finished": finished,
+    }
+
+
+def _save_best(run: "Run", path: Path, *, finished: bool) -> None:
+    now = copy(run.model)
+    run.model.load_state_dict(run.best_weights)
+    checkpoints.save(run.model, path, training=_training(run, finished=finished))
+    run.model.load_state_dict(now)
+
+
+def _take_history(run: "Run", training: dict, where: Path) -> None:
+    if training.get("fingerprint") != _fingerprint(run):
+        raise ResumeError(
+            f"{where} belongs to a run of other rows, model, recipe or seed; give another path "
+            "or resume=False"
+        )
+    run.history, run.best = training["history"], training["best"]
+
+
+def _fingerprint(run: "Run") -> str:
+    """Return what a run must share with its state: recipe, seed, model, specs, rows, folds."""
+    about = [run.recipe.to_dict(), run.seed, getattr(run.model, "name", None)]
+    about += [getattr(run.model, "sizes", None), run.input.to_dict(), run.head.to_dict()]
+    crc = zlib.crc32(json.dumps(about, sort_keys=True).encode())
+    for array in (run.codes, run.labels, run.train_rows, run.val_rows):
+        crc = zlib.crc32(np.ascontiguousarray(array).tobytes(), crc)
+    return f"{crc:08x}"
