@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 
 from fastseq import _native
 from fastseq._lazy import EXTRA, also_verb
+from fastseq._native import cpu
 
 DISTRIBUTION = "fastseq-genomics"
 
@@ -19,9 +20,10 @@ def info() -> dict[str, object]:
     Returns
     -------
     dict
-        ``fastseq``, ``python``, ``system`` and ``cores``; ``native``: module -> CPU paths it can
-        take here, the one in use last; ``extras``: extra -> {package: version or None};
-        ``missing``: one sentence per absent extra; ``devices``: one line each.
+        ``fastseq``, ``python``, ``system`` and ``cores``; ``native``: ``modules`` that were built,
+        ``paths`` through them that this processor can take, the ``path`` taken (FASTSEQ_CPU
+        chooses another); ``extras``: extra -> {package: version or None}; ``missing``: one
+        sentence per absent extra; ``devices``: one line each.
 
     Examples
     --------
@@ -42,7 +44,11 @@ def info() -> dict[str, object]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "native": _native_modules(),
+        "native": {
+            "path": cpu.current(),
+            "paths": list(cpu.supported()),
+            "modules": [name for _, name, _ in iter_modules(_native.__path__)],
+        },
         "extras": extras,
         "missing": missing,
         "devices": _devices(),
@@ -55,13 +61,6 @@ def _version(package: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _native_modules() -> dict[str, list[str]]:
-    return {
-        name: list(getattr(import_module(f"fastseq._native.{name}"), "PATHS", ["portable"]))
-        for _, name, _ in iter_modules(_native.__path__)
-    }
 
 
 def _devices() -> list[str]:

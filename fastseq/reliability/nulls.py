@@ -19,6 +19,9 @@ KINDS = {
     "score, what is left over is exchanged between sequences)",
 }
 
+# replicates that differ by less, relatively, are one replicate summed in another order
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Null:
@@ -32,7 +35,8 @@ class Null:
     p : float
         (1 + replicates at or above the observed total) / (1 + replicates).
     z : float
-        Observed total minus the mean of the replicates, over their standard deviation.
+        Observed total minus the mean of the replicates, over their standard deviation; nan where
+        they do not vary, as with two sequences, whose maps can be exchanged in one way only.
     p_per_k, z_per_k : dict of int to float
     """
 
@@ -70,9 +74,11 @@ def compare(
 def _judge(observed: float, null: np.ndarray) -> tuple[float, float]:
     if not (np.isfinite(observed) and np.isfinite(null).all()):
         return np.nan, np.nan
-    p = (1 + int((null >= observed).sum())) / (1 + len(null))
-    spread = float(null.std(ddof=1)) if len(null) > 1 else 0.0
-    return p, (observed - float(null.mean())) / spread if spread else np.nan
+    ties = observed - ROUNDING * abs(observed)
+    p = (1 + int((null >= ties).sum())) / (1 + len(null))
+    if len(null) < 2 or np.ptp(null) <= ROUNDING * np.abs(null).max():
+        return p, np.nan
+    return p, (observed - float(null.mean())) / float(null.std(ddof=1))
 
 
 def replicate(

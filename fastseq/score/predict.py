@@ -25,10 +25,15 @@ def as_rows(seqs: Text) -> Codes:
 
     Raises
     ------
+    SequenceError
+        A letter outside IUPAC. Ambiguity codes, - and . are unknown bases.
     LengthError
-        The sequences differ in length: a model takes one length, and padding is never silent.
+        The sequences differ in length: a model takes one length, and padding is never silent. Or
+        there is none.
     """
-    codes = encode(seqs)
+    codes = encode(seqs, unknown="iupac")
+    if not codes.shape[-1]:
+        raise LengthError("there are no bases; expected at least one sequence, and none empty")
     if codes.ndim == 1:
         return codes[None]
     if not (isinstance(seqs, np.ndarray) and seqs.dtype.kind == "u"):
@@ -82,7 +87,7 @@ def predict(
     LengthError
         The sequences differ in length, or the model takes another length.
     SequenceError
-        A full-length sequence does not carry the model's constant flanks.
+        A letter outside IUPAC, or a full-length sequence without the model's constant flanks.
     ModelError, OptionError
         As `fastseq.lower`.
 

@@ -72,6 +72,15 @@ def lookup(alphabet: str, codes: bool) -> Lookup | None:
     return Lookup(own)
 
 
+@lru_cache(maxsize=8)
+def readable(alphabet: str, *, gaps: bool) -> Lookup:
+    """Return the table that takes IUPAC codes, and - and . with ``gaps``, for letters it knows."""
+    codes = letter_codes(alphabet).copy()
+    known = "".join(IUPAC) + ("-." if gaps else "")
+    codes[list((known + known.lower()).encode())] = len(alphabet)
+    return Lookup(codes)
+
+
 def letters_of(alphabet: str, unknown: str) -> np.ndarray:
     """Return the letter of each code, uint8 (256,): ``unknown`` beyond the alphabet."""
     letters = np.full(256, ord(unknown), np.uint8)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 import fastseq
-from fastseq.errors import LengthError, SequenceError
+from fastseq.errors import DTypeError, LengthError, SequenceError
 from fastseq.models.specs import InputSpec
 
 
@@ -22,6 +22,25 @@ def test_every_form_of_input_gives_the_same_answers():
         assert (fastseq.predict(model, form) == expected).all()
     assert fastseq.predict(model, texts[0]).shape == (1,)
     assert fastseq.predict(linear(tasks=3), texts).shape == (2, 3)
+
+
+@pytest.mark.parametrize("letter", "!Z1x* ")
+def test_letters_outside_iupac_are_refused_and_gaps_are_unknown(letter):
+    model = linear()
+    for answer in (fastseq.predict, fastseq.saturation_mutagenesis, fastseq.attribute):
+        with pytest.raises(SequenceError, match=r"row 1 has .* at position 3"):
+            answer(model, ["ACGTNA", f"ACG{letter}NA"])
+    unknown = fastseq.predict(model, ["ACGNNA"])
+    for text in ("ACG-NA", "ACG.NA", "acgrna"):
+        assert (fastseq.predict(model, [text]) == unknown).all()
+    with pytest.raises(DTypeError, match="values up to 5; expected codes"):
+        fastseq.predict(model, np.array([[0, 1, 2, 3, 4, 5]], np.uint8))
+
+
+@pytest.mark.parametrize("nothing", [[], "", [""]])
+def test_nothing_to_predict_is_said(nothing):
+    with pytest.raises(LengthError, match="there are no bases"):
+        fastseq.predict(linear(), nothing)
 
 
 def test_shifts_draw_in_the_flanks_then_unknown_bases():

@@ -183,6 +183,32 @@ def test_uint8_is_codes_up_to_4_and_text_beyond():
     assert encode(np.array([0, 1, 65], np.uint8)).tolist() == [4, 4, 0]
 
 
+def test_values_between_codes_and_letters_are_refused_wherever_they_stand():
+    for values in ([5, 5], [0, 1, 5], [31, 0], [4, 9]):
+        for shape in ((-1,), (1, -1)):
+            with pytest.raises(DTypeError, match=rf"up to {max(values)}; expected codes 0..4"):
+                one_hot(np.array(values, np.uint8).reshape(shape))
+    with pytest.raises(DTypeError, match="up to 5"):
+        encode(Ragged(np.array([0, 5], np.uint8), np.array([0, 2])))
+
+
+def test_iupac_letters_and_gaps_are_unknown_and_the_rest_is_refused(path):
+    text = "ACGTUNRYSWKMBDHV-."
+    known = [0, 1, 2, 3, 3] + [4] * 13
+    for form in (text, text.lower(), text.encode(), np.array([text]), np.array([text], "S")):
+        assert encode(form, unknown="iupac").ravel().tolist() == known
+        assert one_hot(form, unknown="iupac").sum() == 5
+    assert encode(np.array([4, 0], np.uint8), unknown="iupac").tolist() == [4, 0]
+    for letter in "!Z1xX*é? \n\0":
+        for form in (["ACG", f"AC{letter}T"], np.array(["ACG", f"AC{letter}T"])):
+            with pytest.raises(SequenceError, match="row 1 has .* at position 2; expected IUPAC"):
+                encode(form, unknown="iupac")
+            with pytest.raises(SequenceError, match="row 1 has .* at position 2; expected IUPAC"):
+                one_hot(form, unknown="iupac")
+    with pytest.raises(OptionError, match="has no IUPAC codes"):
+        encode("ACD", unknown="iupac", alphabet="ACDEFGHIKLMNPQRSTVWY")
+
+
 def test_foreign_letters_are_named(path):
     rows = ["ACGTN", "A" * 200 + "Z", "X"]
     with pytest.raises(
