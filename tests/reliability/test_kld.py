@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -177,6 +178,12 @@ def test_several_models_in_one_call():
     results = kmer_kld(codes, {"a": maps, "b": maps[::-1]})
     assert results["a"].per_k == kmer_kld(codes, maps).per_k
     assert sorted(results.values())[0].total == min(r.total for r in results.values())
+
+
+def test_the_result_of_attribute_goes_in_as_it_is():
+    codes, maps = case(10)
+    found = kmer_kld(codes, SimpleNamespace(raw=maps))
+    assert found.per_k == kmer_kld(codes, maps).per_k
 
 
 @pytest.fixture(scope="module")
