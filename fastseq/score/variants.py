@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from fastseq._lazy import load
 from fastseq.errors import OptionError
@@ -18,6 +17,7 @@ from fastseq.io.results import SINGLE, ResultFolder, to_frame, write_single
 from fastseq.io.variants import Regions, Source, VariantInput
 from fastseq.lower.plan import Plan, Precision, Runnable, lower_all
 from fastseq.models.specs import OutputScale
+from fastseq.run.cluster import over_cluster
 from fastseq.run.shards import Place, place, supervise
 from fastseq.run.views import Views
 from fastseq.score.background import shuffled_effects
@@ -136,6 +136,7 @@ def score_variants(
     overwrite: bool = False,
     dry_run: bool = False,
     workers: int = 1,
+    cluster: str | None = None,
     shard: int = SHARD,
     batch_size: int | None = None,
     device: str | None = None,
@@ -196,6 +197,10 @@ def score_variants(
     workers : int
         Processes that share the parts of the folder ``output``. Under torchrun or in a SLURM
         array, each process does the parts of its rank, and the last one writes the manifest.
+    cluster : str, optional
+        The workers are actors of the Ray cluster at this address ("auto": the one this machine
+        belongs to; "local": a new one here), with a GPU each where ``device`` is one. ``output``
+        lies where all its machines see it.
     shard : int
         Input records in a part.
     batch_size, device, precision
@@ -246,8 +251,10 @@ def score_variants(
         return run_dry(run, source)
     name = None if output is None else fspath(output)
     single = name is not None and (name == "-" or name.endswith(SINGLE))
-    if (name is None or single) and (resume or overwrite or workers != 1):
-        raise OptionError("resume, overwrite and workers need output= to be the folder of the run")
+    if (name is None or single) and (resume or overwrite or cluster or workers != 1):
+        raise OptionError(
+            "resume, overwrite, workers and cluster need output=, the folder of the run"
+        )
     if name is None:
         parts = list(score_blocks(run, source, progress=progress))
         return to_frame(load("pyarrow").concat_tables(parts))
@@ -257,8 +264,9 @@ def score_variants(
     folder = ResultFolder(
         name, run_identity(run, source), resume=resume, overwrite=overwrite, shared=where.size > 1
     )
-    if workers > 1:
-        return _over_workers(model, genome, options, run.null, source, folder, workers, progress)
+    if workers > 1 or cluster:
+        job = (model, options, run.null, source)
+        return _over_workers(job, genome, folder, workers, cluster, progress)
     return write_parts(run, source, folder, where=where, progress=progress)
 
 
@@ -290,29 +298,32 @@ def write_parts(
 
 
 def _over_workers(
-    model: Runnable | Sequence[Runnable],
+    job: tuple,
     genome: Genome,
-    options: dict,
-    null: NDArray[np.float32] | None,
-    variants: VariantInput,
     folder: ResultFolder,
     workers: int,
+    cluster: str | None,
     progress: bool,
 ) -> dict:
-    """Share the parts of a folder among processes of this machine; return the manifest."""
+    """Share the parts of a folder among processes or a cluster; return the manifest."""
+    model, options, _, source = job
     members = model if isinstance(model, list | tuple) else [model]
-    streamed = isinstance(variants.source, str) and variants.source == "-"
+    streamed = isinstance(source.source, str) and source.source == "-"
     if streamed or any(isinstance(member, Plan) for member in members):
         raise OptionError(
             "workers need models as modules or checkpoint paths, and variants from a file"
         )
-    shared = folder.path / ".genome.codes"
+    shared = folder.path.absolute() / ".genome.codes"
     genome.save(shared)
     bar = load("tqdm").tqdm(desc="score", unit="part", disable=not progress)
+    share = supervise
+    if cluster:
+        gpus = 1 if str(options["device"] or "cpu").startswith("cuda") else 0
+        share = partial(over_cluster, address=cluster, gpus=gpus)
     try:
-        supervise(
+        share(
             _work,
-            (model, shared, options, null, variants, folder.path, folder.identity),
+            (job, shared, folder.path.absolute(), folder.identity),
             workers,
             tick=lambda: bar.update(folder.count() - bar.n),
         )
@@ -322,19 +333,10 @@ def _over_workers(
     return folder.finish(folder.count())
 
 
-def _work(
-    where: Place,
-    model: Runnable | Sequence[Runnable],
-    genome: PathLike,
-    options: dict,
-    null: NDArray[np.float32] | None,
-    variants: VariantInput,
-    path: PathLike,
-    identity: dict,
-) -> None:
+def _work(where: Place, job: tuple, genome: PathLike, path: PathLike, identity: dict) -> None:
     """Do one worker's parts of a folder that is open already."""
     # one core each: threads of several workers would fight over the same cores
     torch.set_num_threads(1)
+    model, options, null, variants = job
     run = replace(scorer(model, genome, **options), null=null)
-    folder = ResultFolder(path, identity, shared=True)
-    write_parts(run, variants, folder, where=where)
+    write_parts(run, variants, ResultFolder(path, identity, shared=True), where=where)

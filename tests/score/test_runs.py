@@ -206,5 +206,12 @@ def test_a_dry_run_counts_and_estimates(inputs, whole):
 
 
 def test_workers_need_files(inputs):
-    with pytest.raises(OptionError, match="need output= to be the folder"):
+    with pytest.raises(OptionError, match="need output=, the folder of the run"):
         score(inputs, "s.tsv", workers=2)
+
+
+def test_a_ray_cluster_writes_the_same_bytes(inputs, whole):
+    pytest.importorskip("ray", reason="ray is not installed (the extra [cluster])")
+    manifest = score(inputs, "cluster", workers=2, cluster="local")
+    assert manifest["complete"]
+    assert contents(inputs / "cluster") == whole
