@@ -38,9 +38,10 @@ class LengthWeights:
 
 
 def fit_length_weights(
-    kld: Mapping[int, np.ndarray] | Sequence[KLDResult],
+    kld: Mapping[int, np.ndarray] | Sequence[KLDResult] | np.ndarray,
     snr: np.ndarray,
     *,
+    ks: Sequence[int] = (3, 4, 5, 6, 7, 8),
     mask_nonpositive: bool = False,
     subsets: int = 10,
     folds: int = 5,
@@ -50,10 +51,12 @@ def fit_length_weights(
 
     Parameters
     ----------
-    kld : dict of int to float (m,), or m results
+    kld : dict of int to float (m,), m results, or float (m, lengths)
         KLD of m models for each length.
     snr : float, (m,)
         Their signal to noise.
+    ks : ints
+        The lengths that the columns of an array stand for.
     mask_nonpositive : bool
         Leave models with SNR <= 0 out instead of raising: they have no logarithm.
     subsets, folds : int
@@ -83,7 +86,7 @@ def fit_length_weights(
     >>> fitted.weights[3] > fitted.weights[6], round(fitted.explained[3], 6)
     (True, 1.0)
     """
-    values = _columns(kld)
+    values = _columns(kld, ks)
     snr = check("snr", snr, "m", dtype=("f", "i"))
     for k, column in values.items():
         if column.shape != snr.shape:
@@ -130,7 +133,11 @@ def fit_length_weights(
     )
 
 
-def _columns(kld: Mapping[int, np.ndarray] | Sequence[KLDResult]) -> dict[int, np.ndarray]:
+def _columns(
+    kld: Mapping[int, np.ndarray] | Sequence[KLDResult] | np.ndarray, ks: Sequence[int]
+) -> dict[int, np.ndarray]:
+    if isinstance(kld, np.ndarray):
+        return dict(zip(ks, check("kld", kld, "m k", dtype="f", k=len(ks)).T))
     if isinstance(kld, Mapping):
         return {int(k): np.asarray(column, np.float64) for k, column in kld.items()}
     results = list(kld)

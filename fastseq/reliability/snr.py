@@ -55,7 +55,7 @@ def signal_to_noise(
         n sequences: the positives of the test split, where this stands beside published figures.
     attributions : float, (n, 4, length) or (n, length)
         Uncorrected gradients of the logit, or their signed value at the observed base.
-    motif_mask, background_mask : bool, (n, length)
+    motif_mask, background_mask : bool or 0 / 1, (n, length)
         Where the truth lies and where noise is looked for; the complement where not given.
     top : int
         Noise is the mean of the ``top`` largest background scores, none below 0.
@@ -101,10 +101,11 @@ def by_sequence(
         raise OptionError(f"compat={compat!r}; expected one of {', '.join(COMPATIBLE)} or None")
     scores = _signed_scores(seqs, attributions)
     n, length = scores.shape
-    motif = check("motif_mask", motif_mask, "n l", dtype="b", n=n, l=length)
+    axes, whole = {"n": n, "l": length}, ("b", "i", "u")
+    motif = check("motif_mask", motif_mask, "n l", dtype=whole, **axes) != 0
     background = ~motif
     if background_mask is not None:
-        background = check("background_mask", background_mask, "n l", dtype="b", n=n, l=length)
+        background = check("background_mask", background_mask, "n l", dtype=whole, **axes) != 0
         if (both := (motif & background).any(1)).any():
             raise OptionError(f"row {both.argmax()}: a position is both motif and background")
 

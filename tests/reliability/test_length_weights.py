@@ -32,6 +32,16 @@ def test_weights_follow_what_each_length_explains():
     assert again.weights == fitted.weights
 
 
+def test_an_array_has_one_column_a_length():
+    kld, snr = models()
+    array = np.stack(list(kld.values()), axis=1)
+    assert (
+        fit_length_weights(array, snr, ks=(3, 6, 8)).weights == fit_length_weights(kld, snr).weights
+    )
+    with pytest.raises(ShapeError, match="k=6"):
+        fit_length_weights(array, snr)
+
+
 def test_scale_of_a_length_does_not_matter():
     kld, snr = models()
     scaled = {**kld, 6: 100 * kld[6] + 3}

@@ -43,6 +43,8 @@ def test_maps_equal_the_definition(top):
     background[:, :3] = False
     expected = slowly(codes, maps, motif, background, top)
     assert signal_to_noise(codes, maps, motif, background, top=top) == pytest.approx(expected)
+    whole = motif.astype(int), background.astype(np.uint8)
+    assert signal_to_noise(codes, maps, *whole, top=top) == pytest.approx(expected)
 
 
 def test_ready_scores_are_the_observed_gradient():
