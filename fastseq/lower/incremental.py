@@ -56,7 +56,9 @@ class DeltaEngine:
     table : float32, (5, channels)
         The model's input channels at each code.
     threads : int, optional
-        Sequences run at once.
+        Sequences run at once; by the size of the job where not given.
+    native : bool
+        Whether native code may run; if not, PyTorch does.
 
     Attributes
     ----------
@@ -70,7 +72,14 @@ class DeltaEngine:
         Of one answer.
     """
 
-    def __init__(self, graph: fx.GraphModule, table: Tensor, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        graph: fx.GraphModule,
+        table: Tensor,
+        *,
+        threads: int | None = None,
+        native: bool = True,
+    ) -> None:
         self._graph = graph
         self.chain = chains.read(graph)
         self.table = table
@@ -79,7 +88,7 @@ class DeltaEngine:
         self.reasons = self.walls if not self.chain.steps or 0 in self.chain.outputs else []
         (answer,) = next(iter(reversed(graph.graph.nodes))).args
         self.shape: tuple[int, ...] = tuple(answer.meta["shape"])
-        self.slow = refusals(self.chain)
+        self.slow = refusals(self.chain) if native else ["native code was not wanted"]
         self._deltas = (TorchDeltas if self.slow else NativeDeltas)(self.chain, table)
 
     def effects(

@@ -1,0 +1,132 @@
+"""Substitutions as differences, one thread, beside eager mutants and tangermeme's windows."""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+import fastseq
+from benchmarks.rivals import optional
+from benchmarks.rivals.plain_torch import BPNet, DeepStarr, ResNet, calibrated
+from benchmarks.run import Case, Rival
+from fastseq.lower.capture import capture
+from fastseq.lower.incremental import DeltaEngine
+
+TABLE = torch.cat([torch.eye(4), torch.zeros(1, 4)])
+BATCHES = (32, 128, 512)
+# name, model, length, positions edited at full size; goals: times eager, times tangermeme, share
+# of a large matrix product's speed on the dense delta operations
+NETWORKS: tuple[tuple[str, Callable, int, int, tuple[float, float, float]], ...] = (
+    ("ResNet ReLU", lambda length: ResNet(activation=torch.nn.ReLU), 110, 110, (5, 3, 0.75)),
+    ("ResNet PReLU", lambda length: ResNet(), 110, 110, (5, 3, 0.75)),
+    ("ResNet ReLU", lambda length: ResNet(activation=torch.nn.ReLU), 249, 249, (10, 3, 0.75)),
+    ("ResNet ReLU", lambda length: ResNet(activation=torch.nn.ReLU), 500, 250, (20, 3, 0.75)),
+    ("DeepSTARR", DeepStarr, 249, 249, (18, 4, 0.6)),
+    ("DeepSTARR", DeepStarr, 1000, 250, (70, 5, 0.6)),
+    ("BPNet", lambda length: BPNet(), 2114, 120, (25, 5, 0.75)),
+)
+PYTORCH_ONLY = {110: 3, 249: 6.5, 500: 13}  # goals on the residual network
+
+
+def cases(size: str) -> Iterator[Case]:
+    """Yield each network by native code, and the residual one by PyTorch alone."""
+    torch.set_num_threads(1)
+    for name, make, length, positions, goals in NETWORKS[:: 4 if size == "tiny" else 1]:
+        job = Job(calibrated(make(length), length), length, 3 if size == "tiny" else positions)
+        engine = job.engine()
+        eager = Rival("eager mutants, the best batch", job.best(job.eager, size), "torch", goals[0])
+        rivals = [eager]
+        windows = optional("tangermeme_ism")
+        if windows:
+            fast = windows.FastISM(job.model, job.hot, job.positions)
+            run = job.best(fast.run, size)
+            rivals.append(Rival("tangermeme windows, the best batch", run, "tangermeme", goals[1]))
+        product = job.product(engine.bound.delta)
+        rivals.append(Rival("dense operations as a matrix product", product, "torch", goals[2]))
+        yield job.case(f"{name} {length} bp", engine, rivals)
+        if name == "ResNet ReLU":
+            slow = Rival(eager.name, eager.run, "torch", PYTORCH_ONLY[length])
+            yield job.case(f"{name} {length} bp, PyTorch", job.engine(native=False), [slow])
+
+
+class Job:
+    """One sequence, three substitutions at positions over its whole length, and the model."""
+
+    def __init__(self, model: torch.nn.Module, length: int, positions: int):
+        self.model, self.length = model, length
+        self.codes = np.random.default_rng(0).integers(0, 4, (1, length), dtype=np.uint8)
+        self.hot = torch.from_numpy(fastseq.one_hot(self.codes, dtype="float32"))
+        self.positions = np.unique(np.linspace(0, length - 1, positions).astype(np.int64))
+        self.start = np.repeat(self.positions, 3)
+        self.inserted = (self.codes[0, self.start] + np.tile([1, 2, 3], len(self.positions))) % 4
+
+    def engine(self, *, native: bool = True) -> DeltaEngine:
+        """Return the engine over the lowered model."""
+        graph = capture(self.model, 4, self.length)
+        return DeltaEngine(graph, TABLE, threads=1, native=native)
+
+    def case(self, name: str, engine: DeltaEngine, rivals: list[Rival]) -> Case:
+        """Return the case, checked against double precision."""
+        count = len(self.start)
+        edits = (self.start * 0, self.start, self.inserted.astype(np.uint8), np.arange(count + 1))
+        return Case(
+            name,
+            lambda: engine.effects(self.codes, *edits)[1],
+            count,
+            "edits",
+            f"{count} substitutions in one random sequence; random weights, batch statistics "
+            "of random sequences",
+            rivals,
+            check=lambda: self.check(engine.effects(self.codes, *edits)[1]),
+            note="; ".join(engine.explain(count)),
+        )
+
+    def mutants(self, chosen: np.ndarray) -> torch.Tensor:
+        """Return edited sequences as one-hot rows."""
+        rows = self.hot.repeat(len(chosen), 1, 1)
+        each = torch.arange(len(chosen))
+        rows[each, :, self.start[chosen]] = 0
+        rows[each, self.inserted[chosen], self.start[chosen]] = 1
+        return rows
+
+    def eager(self, batch: int) -> torch.Tensor:
+        """Return the model's answer on every mutant."""
+        with torch.inference_mode():
+            parts = np.array_split(np.arange(len(self.start)), -(-len(self.start) // batch))
+            return torch.cat([self.model(self.mutants(part)) for part in parts])
+
+    def best(self, run: Callable[[int], object], size: str) -> Callable[[], object]:
+        """Return a rival at its fastest batch size."""
+        batch = BATCHES[0] if size == "tiny" else min(BATCHES, key=lambda b: _seconds(run, b))
+        return lambda: run(batch)
+
+    def product(self, operations: float) -> Callable[[], torch.Tensor]:
+        """Return a matrix product of as many operations as all edits need, counted densely."""
+        rows = max(1, round(operations * len(self.start) / (2 * 512 * 512)))
+        left, right = torch.rand(rows, 512), torch.rand(512, 512)
+        return lambda: left @ right
+
+    def check(self, effects: np.ndarray) -> None:
+        """Raise where effects are further from double precision than 1e-4 of the median one."""
+        some = np.random.default_rng(1).permutation(len(self.start))[:48]
+        true, eager = (self._differences(some, dtype) for dtype in (torch.float64, torch.float32))
+        error = np.abs(effects[some] - true).max()
+        own = np.abs(eager - true).max()
+        assert error <= max(1e-4 * np.median(np.abs(true)), own), f"{error:.1e} off"
+
+    def _differences(self, chosen: np.ndarray, dtype: torch.dtype) -> np.ndarray:
+        self.model.to(dtype)
+        with torch.inference_mode():
+            parts = [chosen[a:b] for a, b in pairwise(range(0, len(chosen) + 8, 8))]
+            alt = torch.cat([self.model(self.mutants(part).to(dtype)) for part in parts])
+            found = alt - self.model(self.hot.to(dtype))
+        self.model.to(torch.float32)
+        return found.double().numpy()
+
+
+def _seconds(run: Callable[[int], object], batch: int) -> float:
+    begin = time.process_time()
+    run(batch)
+    return time.process_time() - begin
