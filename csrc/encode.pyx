@@ -21,7 +21,7 @@ cdef extern from "encode.h" nogil:
         const uint8_t *codes
         const uint8_t *blank
     lookup_t text_codes, code_codes
-    void encode_init()
+    void letters_init()
     void encode_rows(const rows_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, uint8_t*,
                      Py_ssize_t, int, int, uint8_t, const lookup_t*, int)
     int first_foreign_ "first_foreign"(const rows_t*, const lookup_t*, uint8_t, int,
@@ -36,7 +36,7 @@ cdef extern from "strand.h" nogil:
                     uint8_t*, int)
 
 cdef const int *cpu = cpu_level()
-encode_init()
+letters_init()
 
 
 cdef class Lookup:

@@ -11,12 +11,12 @@ cdef extern from "composition.h" nogil:
     ctypedef struct duplex_t:
         pass
     lookup_t text_codes, code_codes
-    void encode_init()
+    void letters_init()
     void composition_ "composition"(const uint8_t*, size_t, int, int64_t*, int64_t*, int)
     void duplex_row(const uint8_t*, size_t, const lookup_t*, const duplex_t*, double*, int)
 
 cdef const int *cpu = cpu_level()
-encode_init()
+letters_init()
 
 
 def composition(capsule, Py_ssize_t first, Py_ssize_t last, int64_t[::1] gc not None,

@@ -8,7 +8,7 @@ from doors cimport cpu_level, rows_of, rows_t
 cdef extern from "kmers.h" nogil:
     ctypedef struct word_t:
         int k, span
-    void encode_init()
+    void letters_init()
     void word_init(word_t*, int, uint64_t, int, int64_t)
     uint64_t word_turned(uint64_t, int)
     void count_small(const rows_t*, const word_t*, Py_ssize_t, Py_ssize_t, int64_t*, uint32_t*,
@@ -60,7 +60,7 @@ ctypedef fused small_word:
     uint32_t
 
 cdef const int *cpu = cpu_level()
-encode_init()
+letters_init()
 
 
 cdef class Word:

@@ -8,13 +8,13 @@ cdef extern from "pack.h" nogil:
     ctypedef struct lookup_t:
         pass
     lookup_t text_codes, code_codes
-    void encode_init()
+    void letters_init()
     int pack_row(const uint8_t*, size_t, uint8_t*, const lookup_t*, int)
     Py_ssize_t unknown_runs(const uint8_t*, Py_ssize_t, const lookup_t*, int64_t*, Py_ssize_t)
     void unpack_row(const uint8_t*, size_t, size_t, uint8_t*, int)
 
 cdef const int *cpu = cpu_level()
-encode_init()
+letters_init()
 
 
 def pack(capsule, Py_ssize_t first, Py_ssize_t last, const int64_t[::1] at not None,

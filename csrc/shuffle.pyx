@@ -5,12 +5,12 @@ from libc.stdint cimport uint8_t, uint64_t
 from doors cimport cpu_level, rows_of, rows_t
 
 cdef extern from "shuffle.h" nogil:
-    void encode_init()
+    void letters_init()
     int shuffle_rows(const rows_t*, Py_ssize_t, Py_ssize_t, int, Py_ssize_t, Py_ssize_t, uint64_t,
                      uint64_t, uint8_t*, int)
 
 cdef const int *cpu = cpu_level()
-encode_init()
+letters_init()
 
 
 def shuffle(capsule, Py_ssize_t first, Py_ssize_t last, int k, uint64_t seed, uint64_t offset,

@@ -2,7 +2,7 @@
 #ifndef FASTSEQ_COMPOSITION_H
 #define FASTSEQ_COMPOSITION_H
 
-#include "encode.h"
+#include "letters.h"
 
 #if FASTSEQ_X86
 AVX512 static void composition_avx512(const uint8_t *s, size_t n, const lookup_t *l, int64_t *gc,

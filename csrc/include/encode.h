@@ -5,28 +5,6 @@
 #include "one_hot.h"
 #include "rows.h"
 
-static lookup_t text_codes, text_bits, code_codes, code_bits;
-
-static void encode_init(void) {
-    const char *letters = "ACGTU";
-    memset(text_codes.table, CODE_FOREIGN, 256);
-    memset(code_codes.table, CODE_FOREIGN, 256);
-    memset(text_bits.table, 0, 256);
-    memset(code_bits.table, 0, 256);
-    for (int i = 0; i < 5; i++) {
-        int code = i < 4 ? i : 3;
-        text_codes.table[(int)letters[i]] = text_codes.table[letters[i] | 32] = (uint8_t)code;
-        text_bits.table[(int)letters[i]] = text_bits.table[letters[i] | 32] = (uint8_t)(1 << code);
-    }
-    text_codes.table['N'] = text_codes.table['n'] = CODE_N;
-    for (int i = 0; i < 5; i++) code_codes.table[i] = (uint8_t)i;
-    for (int i = 0; i < 4; i++) code_bits.table[i] = (uint8_t)(1 << i);
-    text_codes.base = text_bits.base = 64;
-    code_codes.base = code_bits.base = 0;
-    text_codes.outside = code_codes.outside = CODE_FOREIGN;
-    text_bits.outside = code_bits.outside = 0;
-}
-
 /* Positions [begin, end) of rows [first, last) as codes; `out` holds `length` bytes a row. */
 static void encode_rows(const rows_t *rows, ptrdiff_t first, ptrdiff_t last, ptrdiff_t begin,
                         ptrdiff_t end, uint8_t *out, ptrdiff_t length, int pad, int cut,

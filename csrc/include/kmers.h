@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-#include "encode.h"
+#include "letters.h"
+#include "rows.h"
 
 typedef struct {
     int k, span;       /* letters of a word, and of the window it is picked from */

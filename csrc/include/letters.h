@@ -15,6 +15,29 @@ typedef struct {
 
 enum { CODE_N = 4, CODE_FOREIGN = 5 };
 
+/* letters and codes, to codes and to one-hot bits */
+static lookup_t text_codes, text_bits, code_codes, code_bits;
+
+static void letters_init(void) {
+    const char *letters = "ACGTU";
+    memset(text_codes.table, CODE_FOREIGN, 256);
+    memset(code_codes.table, CODE_FOREIGN, 256);
+    memset(text_bits.table, 0, 256);
+    memset(code_bits.table, 0, 256);
+    for (int i = 0; i < 5; i++) {
+        int code = i < 4 ? i : 3;
+        text_codes.table[(int)letters[i]] = text_codes.table[letters[i] | 32] = (uint8_t)code;
+        text_bits.table[(int)letters[i]] = text_bits.table[letters[i] | 32] = (uint8_t)(1 << code);
+    }
+    text_codes.table['N'] = text_codes.table['n'] = CODE_N;
+    for (int i = 0; i < 5; i++) code_codes.table[i] = (uint8_t)i;
+    for (int i = 0; i < 4; i++) code_bits.table[i] = (uint8_t)(1 << i);
+    text_codes.base = text_bits.base = 64;
+    code_codes.base = code_bits.base = 0;
+    text_codes.outside = code_codes.outside = CODE_FOREIGN;
+    text_bits.outside = code_bits.outside = 0;
+}
+
 #if FASTSEQ_X86
 typedef struct {
     __m256i low, high, range, want, outside;
@@ -61,7 +84,7 @@ AVX512 static inline __mmask64 first_lanes(size_t n) {
     return n >= 64 ? ~(__mmask64)0 : (((__mmask64)1 << n) - 1);
 }
 
-AVX512 static uint8_t translate_avx512(const uint8_t *s, size_t n, uint8_t *o, const lookup_t *l,
+AVX512 static inline uint8_t translate_avx512(const uint8_t *s, size_t n, uint8_t *o, const lookup_t *l,
                                        uint8_t most) {
     const lookup64_t r = lookup64(l);
     const __m512i cap = _mm512_set1_epi8((char)most);
@@ -81,7 +104,7 @@ AVX512 static uint8_t translate_avx512(const uint8_t *s, size_t n, uint8_t *o, c
     return _mm512_cmpgt_epu8_mask(top, cap) != 0;
 }
 
-AVX2 static uint8_t translate_avx2(const uint8_t *s, size_t n, uint8_t *o, const lookup_t *l,
+AVX2 static inline uint8_t translate_avx2(const uint8_t *s, size_t n, uint8_t *o, const lookup_t *l,
                                    uint8_t most) {
     const lookup32_t r = lookup32(l);
     const __m256i cap = _mm256_set1_epi8((char)most);
@@ -104,7 +127,7 @@ AVX2 static uint8_t translate_avx2(const uint8_t *s, size_t n, uint8_t *o, const
 #endif
 
 /* Write min(table[s], most); return whether any entry was above `most`. */
-static uint8_t translate(const uint8_t *s, size_t n, uint8_t *o, const lookup_t *l, uint8_t most,
+static inline uint8_t translate(const uint8_t *s, size_t n, uint8_t *o, const lookup_t *l, uint8_t most,
                          int cpu) {
 #if FASTSEQ_X86
     if (l->base >= 0 && cpu == CPU_AVX512) return translate_avx512(s, n, o, l, most);

@@ -2,7 +2,7 @@
 #ifndef FASTSEQ_PACK_H
 #define FASTSEQ_PACK_H
 
-#include "encode.h"
+#include "letters.h"
 
 /* codes (0..3, unknown ones masked to 0) -> bytes of four; n is rounded up to whole bytes */
 BODY void pack_block(const uint8_t *codes, size_t n, uint8_t *o) {

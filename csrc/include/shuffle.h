@@ -9,7 +9,8 @@
 
 #include <stdlib.h>
 
-#include "encode.h"
+#include "letters.h"
+#include "rows.h"
 
 /* Counter-based random numbers (splitmix64): a key for each seed, row and replicate, so that
    neither threads nor batches change what a row gets. */

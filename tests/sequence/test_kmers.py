@@ -30,8 +30,8 @@ def dense(rows, k, canonical=False, **options):
 @pytest.mark.parametrize("canonical", [False, True])
 @pytest.mark.parametrize("k", [1, 2, 3, 5, 8, 11, 12, 13, 16, 17, 28, 29, 31, 32])
 def test_pairs_of_every_k(path, k, canonical):
-    for length in [*range(0, 40, 3), 1023, 1024, 1025, 3000]:
-        for letters in ("ACGT", "ACGTACGTACGTacgtuN", "A", "NNNNA"):
+    for length in (0, 1, k - 1, k, k + 1, 2 * k, 40, 1023, 1024, 1025):
+        for letters in ("ACGT", "ACGTACGTACGTacgtuN") if length > 40 else ("ACGT", "AN", "A"):
             text = random_text(length, length, letters)
             expected = twin.count(text, k, canonical=canonical)
             kmers, counts = count_kmers(text, k, canonical=canonical, output="pairs")
@@ -110,7 +110,7 @@ def test_several_k_in_one_call():
     assert all(np.array_equal(counts[k], count_kmers(text, k)) for k in counts)
 
 
-@pytest.mark.parametrize("k", [1, 4, 9, 12, 15, 21])
+@pytest.mark.parametrize("k", [1, 4, 9, 11, 15, 21])
 def test_threads_change_nothing(k):
     texts = [random_text(200_001, 4), [random_text(700, i) for i in range(50)]]
     for text in texts:
