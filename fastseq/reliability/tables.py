@@ -18,8 +18,8 @@ METHODS = ("weighted", "thresholded")
 SCORES = ("observed", "l2")
 # 64-bit sums of weights stay below 2^62; more than 50 bits add nothing to a float64 score
 _SUM_BITS, _MOST_BITS = 62, 50
-# a block of scores stays in the second-level cache
-_POSITIONS_PER_BLOCK = 1 << 15
+# 1 MB of scores: 1,000 x 200 take 1.67 ms, and 1.95 ms in blocks of 64 KB, which call more often
+_POSITIONS_PER_BLOCK = 1 << 17
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def test_the_six_lengths_share_a_pass_and_change_nothing():
 @pytest.mark.parametrize("method", ["weighted", "thresholded"])
 @pytest.mark.parametrize("form", ["instance", "sequence_product"])
 def test_threads_and_order_change_no_bit(method, form):
-    codes, maps = case(2, n=700, length=60)
+    codes, maps = case(2, n=3000, length=60)  # two blocks
     options = {"method": method, "form": form, "ks": (3, 6, 8)}
     one = kmer_kld(codes, maps, threads=1, **options)
     for threads in (2, 5):
@@ -286,12 +286,12 @@ def test_any_memory_layout_and_type():
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("score", ["observed", "l2", "given"])
 def test_a_map_that_is_not_finite_is_named_by_its_row(poison, score):
-    codes, maps = case(16, n=400, length=100)
-    maps[317, 2, 40] = poison
+    codes, maps = case(16, n=1400, length=100)
+    maps[1317, 2, 40] = poison
     given_scores = maps[:, 2] if score == "given" else maps
     options = {} if score == "given" else {"score": score}
     for null in (0, 2):
-        with pytest.raises(MapError, match="row 317"):
+        with pytest.raises(MapError, match="row 1317"):
             kmer_kld(codes, given_scores, null=null, **options)
 
 
