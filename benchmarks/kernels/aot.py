@@ -38,12 +38,13 @@ TARGETS = {
     "sm_90": GPUTarget("cuda", 90, 32),
     "gfx942": GPUTarget("hip", "gfx942", 64),
 }
-LAUNCH = ("BM", "BN", "BK", "BL", "BC", "num_warps", "num_stages")
+LAUNCH = ("BM", "BN", "BK", "BL", "BC", "S", "num_warps", "num_stages")
 POINTERS = {
     torch.float32: "*fp32",
     torch.float16: "*fp16",
     torch.bfloat16: "*bf16",
     torch.uint8: "*u8",
+    torch.int32: "*i32",
 }
 
 

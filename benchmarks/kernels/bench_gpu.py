@@ -24,8 +24,8 @@ import triton
 from fastseq_kernels import launch, reference
 from torch import Tensor
 
-from benchmarks.kernels.nets import NETS, Flat, Fused, Plain
-from benchmarks.kernels.shapes import KERNELS, LAYERS, Layer
+from benchmarks.kernels.nets import NETS, Flat, Fused, Paired, Plain
+from benchmarks.kernels.shapes import BASES, KERNELS, LAYERS, Layer
 from benchmarks.run import RESULTS, Case, Rival, stamp
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -62,10 +62,11 @@ def check(layer: Layer, found: Tensor) -> float:
 
 
 def random(*shape: int, dtype: torch.dtype) -> Tensor:
-    """Return codes, or normal numbers; the same ones for the same shape."""
+    """Return codes, row numbers or normal numbers; the same ones for the same shape."""
     noise = torch.Generator(DEVICE).manual_seed(sum(shape) * len(shape))
-    if dtype == torch.uint8:
-        return torch.randint(0, 5, shape, generator=noise, dtype=dtype, device=DEVICE)
+    if not dtype.is_floating_point:
+        high = 5 if dtype == torch.uint8 else BASES
+        return torch.randint(high, shape, generator=noise, dtype=dtype, device=DEVICE)
     return torch.randn(shape, generator=noise, device=DEVICE).to(dtype)
 
 
@@ -206,12 +207,13 @@ def networks(report: Report) -> list[tuple[str, Callable, dict]]:
         whole = 2 if report.smoke else int(65536 * 17e6 / max(net.operations(), 17e6)) // 64 * 64
         codes = torch.randint(0, 5, (whole, net.length), dtype=torch.uint8, device=DEVICE)
         fused = Fused(plain, torch.bfloat16)
+        paired = Paired(plain, torch.bfloat16) if net.name.startswith("TUM") else None
         truth = plain.double()(one_hot(codes[:32], torch.float64))
         half = plain.bfloat16()
         flat = Flat(half)
         own = reference.relative_error(flat(one_hot(codes[:32], torch.bfloat16)), truth)
 
-        def ours(n: int, micro: int, codes=codes, fused=fused, truth=truth, own=own) -> dict:
+        def ours(n: int, micro: int, fused=fused, codes=codes, truth=truth, own=own) -> dict:
             part = codes[:n]
             call = graphed(lambda: torch.cat([fused(part[i : i + micro])
                                               for i in range(0, n, micro)]))  # fmt: skip
@@ -232,6 +234,9 @@ def networks(report: Report) -> list[tuple[str, Callable, dict]]:
         for micro in sorted({whole, *(m for m in (512, 1024, 4096) if m < whole)}):
             report.add("network", f"{net.name}: kernels, {micro} at once",
                        partial(ours, whole, micro))  # fmt: skip
+            if paired:
+                report.add("network", f"{net.name}: kernels, pairs in registers, {micro} at once",
+                           partial(ours, whole, micro, paired))  # fmt: skip
         for n in (n for n in (1, 32, whole - 61) if 0 < n < whole):
             report.add("network", f"{net.name}: kernels, batch of {n}", partial(ours, n, n))
         for name, model, graph in (("eager conv1d", half, False), ("conv2d folded", flat, False),
@@ -256,7 +261,7 @@ def compiled(report: Report, timed: list[tuple[str, Callable, dict]]) -> None:
 
 def configurations(report: Report, right: list[Layer]) -> None:
     """Time launch configurations one change away from the committed ones."""
-    for layer in right[: 1 if report.smoke else 15]:
+    for layer in right[: 1 if report.smoke else 18]:
         n = 2 if report.smoke else int(5e8 / layer.traffic(1))
         tensors, options = layer.arguments(n, random)
         committed = taken(layer, tensors, options)
@@ -289,6 +294,7 @@ def taken(layer: Layer, tensors: list, options: dict) -> dict:
 def neighbours(config: dict) -> list[dict]:
     """Return the configuration itself and those with one value halved or doubled."""
     bounds = {"BM": (16, 256), "BN": (32, 128), "BK": (16, 128), "BL": (8, 128), "BC": (32, 256),
+        "ROWS": (64, 256),
               "num_warps": (2, 8), "num_stages": (1, 4)}  # fmt: skip
     found = [config]
     for name, value in config.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
-from fastseq_kernels import conv, depthwise, first_conv, reference, squeeze_excite
+from fastseq_kernels import block, conv, depthwise, first_conv, reference, squeeze_excite
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -58,8 +58,8 @@ class Net:
         return self.inputs()[-1] * (length if self.gather == "flatten" else 1)
 
     def small(self) -> "Net":
-        """Return the same network with an eighth of the channels and a short input."""
-        steps = tuple(replace(step, c_out=max(1, step.c_out // 8)) for step in self.steps)
+        """Return the same network with a quarter of the channels and a short input."""
+        steps = tuple(replace(step, c_out=max(1, step.c_out // 4)) for step in self.steps)
         return replace(self, length=30 + self.length // 20, steps=steps)
 
     def operations(self) -> float:
@@ -266,6 +266,25 @@ class Fused:
         for i, (weight, bias) in enumerate(self.head):
             x = F.linear(x if i == 0 else x.relu(), weight, bias)
         return x
+
+
+class Paired(Fused):
+    """The residual network with each pair of convolutions in one kernel."""
+
+    def __init__(self, plain: Plain, dtype: torch.dtype):
+        super().__init__(plain, dtype)
+        firsts, seconds = self.parameters[1::2], self.parameters[2::2]
+        self.pairs = [
+            [torch.stack(both) for both in zip(one, other)] for one, other in zip(firsts, seconds)
+        ]
+
+    def __call__(self, codes: Tensor) -> Tensor:
+        weight, bias, slope = self.parameters[0]
+        x = first_conv.first_conv1d(codes, weight, bias, slope, positions=codes.shape[1],
+                                    first=-(len(weight) // 2), activation="prelu")  # fmt: skip
+        for pair in self.pairs:
+            x = block.residual_pair(x, *pair, activation="prelu", pool=2)
+        return self._end(x)
 
 
 NETS = [resnet(), deepstarr(), bpnet(), legnet()]

@@ -4,17 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
-from fastseq_kernels import conv, depthwise, first_conv, reference, squeeze_excite
+from fastseq_kernels import block, conv, depthwise, first_conv, reference, squeeze_excite, window
 from torch import Tensor
 from torch.nn import functional as F
 
-OPS = (conv, depthwise, first_conv, squeeze_excite)
+BASES = 64  # reference rows that windows belong to
+OPS = (block, conv, depthwise, first_conv, squeeze_excite, window)
 KERNELS: dict[str, Callable[..., Tensor]] = {
     "conv1d": conv.conv1d,
     "first_conv1d": first_conv.first_conv1d,
     "depthwise_conv1d": depthwise.depthwise_conv1d,
     "squeeze": squeeze_excite.squeeze,
     "excite": squeeze_excite.excite,
+    "window_conv1d": window.window_conv1d,
+    "residual_pair": block.residual_pair,
 }
 TWINS = {**{op: getattr(reference, op, None) for op in KERNELS},
          "depthwise_conv1d": reference.conv1d}  # fmt: skip
@@ -47,6 +50,7 @@ class Layer:
     flanks: bool = False
     unknown: float = 0.0
     pool: int = 1
+    width: int = 0  # of the windows of window_conv1d, whose residual comes first
 
     def __str__(self) -> str:
         extra = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)[5:]
@@ -57,7 +61,7 @@ class Layer:
     @property
     def matrix(self) -> bool:
         """Whether the op must use matrix instructions."""
-        return self.op in ("conv1d", "first_conv1d")
+        return self.op not in ("depthwise_conv1d", "squeeze", "excite")
 
     def arguments(self, n: int, make: Callable[..., Tensor]) -> tuple[list, dict]:
         """Return tensors and options of a call; ``make(*shape, dtype=)`` makes each, of sd 1."""
@@ -72,6 +76,10 @@ class Layer:
                 "positions": self.length, "first": -(span // 2), "unknown": self.unknown,
                 "activation": self.activation, "pool": self.pool, "precision": self.precision,
             }  # fmt: skip
+        if self.op == "residual_pair":
+            return self._pair(n, make)
+        if self.op == "window_conv1d":
+            return self._windows(n, make, slope)
         x = make(n, self.length, self.c_in, dtype=half)
         if self.op == "squeeze":
             return [x], {}
@@ -90,6 +98,30 @@ class Layer:
             return [*tensors, gate], options | {"precision": self.precision}
         return tensors, options
 
+    def _pair(self, n: int, make: Callable[..., Tensor]) -> tuple[list, dict]:
+        half, c, full = getattr(torch, self.dtype), self.c_in, torch.float32
+        weight = make(2, self.kernel, c, c, dtype=half) / (2 * self.kernel * c) ** 0.5
+        slope = make(2, c, dtype=full) if self.activation == "prelu" else None
+        return [make(n, self.length, c, dtype=half), weight, make(2, c, dtype=full), slope], {
+            "activation": self.activation, "pool": self.pool, "precision": self.precision,
+        }  # fmt: skip
+
+    def _windows(self, n: int, make: Callable[..., Tensor], slope) -> tuple[list, dict]:
+        half, integer = getattr(torch, self.dtype), torch.int32
+        start, row = make(n, dtype=integer), make(n, dtype=integer)
+        weight = make(self.kernel, self.c_in, self.c_out, dtype=half)
+        skip = make(n, self.width, self.c_out, dtype=half) if self.residual else None
+        return [
+            make(n, self.width, self.c_in, dtype=half), start, row,
+            make(BASES, self.length, self.c_out, dtype=half),
+            weight / (self.kernel * self.c_in) ** 0.5, slope,
+            skip, None if skip is None else start,
+        ], {
+            "length": self.length, "pad_left": self.dilation * (self.kernel - 1) // 2,
+            "dilation": self.dilation, "activation": self.activation, "pool": self.pool,
+            "residual_first": self.residual, "precision": self.precision,
+        }  # fmt: skip
+
     def run(self, tensors: list, options: dict, **more) -> Tensor:
         """Call the kernel."""
         return KERNELS[self.op](*tensors, **options, **more)
@@ -104,11 +136,17 @@ class Layer:
         if self.op in ("squeeze", "excite"):
             return n * self.length * self.c_in
         wide = 4 if self.op == "first_conv1d" else self.c_in // self.groups
-        return 2.0 * n * self.length * self.c_out * wide * self.kernel
+        rows = self.width * self.kernel if self.width else self.length * self.kernel
+        layers = 2 if self.op == "residual_pair" else 1
+        return 2.0 * n * rows * self.c_out * wide * layers
 
     def traffic(self, n: int) -> float:
         """Return the bytes of activations read and written once."""
         size = getattr(torch, self.dtype).itemsize
+        if self.width:
+            out = reference.window_width(self.width, self.kernel, self.dilation, self.pool)
+            skip = self.residual * self.width * self.c_out
+            return n * size * (self.width * self.c_in + out * self.c_out + skip)
         read = self.length * (1 if self.op == "first_conv1d" else self.c_in * size)
         written = 4 * self.c_out if self.op == "squeeze" else (
             self.length // self.pool * self.c_out * size
@@ -160,6 +198,14 @@ def _d(length: int, channels: int, kernel: int, groups: int, **more) -> Layer:
     return Layer("depthwise_conv1d", length, channels, channels, kernel, groups=groups, **more)
 
 
+def _r(length: int, channels: int, kernel: int, **more) -> Layer:
+    return Layer("residual_pair", length, channels, channels, kernel, **more)
+
+
+def _w(length: int, c_in: int, c_out: int, kernel: int, width: int, **more) -> Layer:
+    return Layer("window_conv1d", length, c_in, c_out, kernel, width=width, **more)
+
+
 LAYERS = [
     # residual network on 110 bp
     _f(110, 64, 21, activation="prelu"),
@@ -180,7 +226,16 @@ LAYERS = [
     Layer("excite", 150, 512, 512, activation="silu", residual=True, gate=True),
     _c(150, 512, 128, 1, gate=True),
     _c(150, 128, 128, 3, groups=4, activation="silu"),
+    _r(110, 64, 5, activation="prelu", pool=2),
+    _r(27, 64, 5, activation="prelu", pool=2),
+    _r(55, 32, 5, dtype="float32", activation="prelu"),
+    # windows of single substitutions in the residual network
+    _w(110, 4, 64, 21, 1, activation="prelu"),
+    _w(110, 64, 64, 5, 21, activation="prelu"),
+    _w(110, 64, 64, 5, 25, activation="prelu", residual=True, pool=2),
     # other types and odd shapes
+    _w(62, 60, 60, 5, 7, activation="relu", pool=2),
+    _w(110, 64, 64, 5, 25, dtype="float32", activation="gelu", pool=2),
     _c(110, 64, 64, 5, dtype="float16", activation="prelu"),
     _c(110, 64, 64, 5, dtype="float32", activation="prelu"),
     _c(110, 64, 64, 5, dtype="float32", precision="tf32", activation="prelu"),

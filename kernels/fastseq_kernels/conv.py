@@ -13,9 +13,9 @@ import triton.language as tl
 from torch import Tensor
 
 from fastseq_kernels import reference
-from fastseq_kernels.epilogue import INTERPRETED, dot, finish, pooled, rounded
+from fastseq_kernels.epilogue import INTERPRETED, dot, finish, rounded, rows, store
 from fastseq_kernels.launch import architecture, choose, chunk, multiply, power_of_two
-from fastseq_kernels.library import channels_last, per_channel, register, vector
+from fastseq_kernels.library import channels_last, on, per_channel, register, vector
 from fastseq_kernels.support import refuse
 
 SCHEMA = (
@@ -41,20 +41,13 @@ def conv1d_kernel(
 ):  # fmt: skip
     # programs of the same rows follow each other, so that x comes from L2 for all but the first
     COLUMN_BLOCKS: tl.constexpr = (C_OUT + BN - 1) // BN
-    program = tl.program_id(0)
+    block = tl.program_id(0) // COLUMN_BLOCKS
     group = tl.program_id(1)
-    o_c = (program % COLUMN_BLOCKS) * BN + tl.arange(0, BN)
+    o_c = (tl.program_id(0) % COLUMN_BLOCKS) * BN + tl.arange(0, BN)
     m_c = o_c < C_OUT
 
-    # a row is (sequence, pool window, slot in it); 64-bit only once a program, for its first row
-    rows = kept * SLOTS
-    first = (program // COLUMN_BLOCKS).to(tl.int64) * BM
-    first_n = first // rows
-    o_row = (first - first_n * rows).to(tl.int32) + tl.arange(0, BM)
-    o_n = first_n + o_row // rows
-    o_slot = o_row % SLOTS
-    o_l = (o_row % rows) // SLOTS * POOL + o_slot
-    m_row = (o_n < n) & (o_slot < POOL)
+    o_n, o_l, m_row = rows(block, kept, POOL, SLOTS, BM)
+    m_row = m_row & (o_n < n)
     o_start = o_l * STRIDE - PAD
 
     SUMMED: tl.constexpr = KERNEL * C_IN
@@ -91,15 +84,7 @@ def conv1d_kernel(
     o_residual = (o_n * r_n + o_l.to(tl.int64) * r_l)[:, None] + o_c[None, :]
     b_y = finish(b_acc, p_slope, p_residual, o_residual, o_c, m_c, m_row[:, None] & m_c[None, :],
                  ACTIVATION, RESIDUAL_FIRST)  # fmt: skip
-    if SLOTS > 1:
-        b_y = pooled(b_y, m_row, SLOTS)
-        o_row = (first - first_n * rows).to(tl.int32) // SLOTS + tl.arange(0, BM // SLOTS)
-        o_n = first_n + o_row // kept
-        o_l = o_row % kept
-        m_row = o_n < n
-    p_out = p_y + (o_n * y_n + o_l.to(tl.int64) * y_l)[:, None] + o_c[None, :]
-    b_y = rounded(b_y, p_y.dtype.element_ty, INTERPRETED)
-    tl.store(p_out, b_y, mask=m_row[:, None] & m_c[None, :])
+    store(b_y, p_y, o_n, o_l, m_row, block, n, kept, y_n, y_l, o_c, m_c, SLOTS, INTERPRETED)
 
 
 def conv1d(
@@ -165,15 +150,16 @@ def conv1d(
     x, residual = channels_last(x), channels_last(residual)
     r_n, r_l = residual.stride()[:2] if residual is not None else (0, 0)
     steps = triton.cdiv(kernel * c_in, config["BK"])
-    conv1d_kernel[blocks, groups](
-        x, weight.contiguous(), vector(bias), per_channel(slope, channels), residual,
-        vector(gate), y, n, length, kept, steps,
-        *x.stride()[:2], r_n, r_l, *y.stride()[:2],
-        C_IN=c_in, C_OUT=c_out, GROUPS=groups, KERNEL=kernel, STRIDE=stride, DILATION=dilation,
-        PAD=pad_left, POOL=pool, SLOTS=slots, ACTIVATION=activation,
-        RESIDUAL_FIRST=residual_first, PRECISION=multiply(precision, arch),
-        INTERPRETED=INTERPRETED, **config,
-    )  # fmt: skip
+    with on(x):
+        conv1d_kernel[blocks, groups](
+            x, weight.contiguous(), vector(bias), per_channel(slope, channels), residual,
+            vector(gate), y, n, length, kept, steps,
+            *x.stride()[:2], r_n, r_l, *y.stride()[:2],
+            C_IN=c_in, C_OUT=c_out, GROUPS=groups, KERNEL=kernel, STRIDE=stride, DILATION=dilation,
+            PAD=pad_left, POOL=pool, SLOTS=slots, ACTIVATION=activation,
+            RESIDUAL_FIRST=residual_first, PRECISION=multiply(precision, arch),
+            INTERPRETED=INTERPRETED, **config,
+        )  # fmt: skip
     return y
 
 

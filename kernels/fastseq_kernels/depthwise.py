@@ -13,9 +13,9 @@ import triton.language as tl
 from torch import Tensor
 
 from fastseq_kernels import conv, reference
-from fastseq_kernels.epilogue import INTERPRETED, finish, pooled, rounded
+from fastseq_kernels.epilogue import INTERPRETED, finish, rows, store
 from fastseq_kernels.launch import architecture, choose, power_of_two
-from fastseq_kernels.library import channels_last, per_channel, register, vector
+from fastseq_kernels.library import channels_last, on, per_channel, register, vector
 from fastseq_kernels.support import refuse
 
 SCHEMA = (
@@ -51,20 +51,13 @@ def depthwise_conv1d_kernel(
     BM: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     COLUMN_BLOCKS: tl.constexpr = (CHANNELS + BC - 1) // BC
-    program = tl.program_id(0)
-    o_c = (program % COLUMN_BLOCKS) * BC + tl.arange(0, BC)
+    block = tl.program_id(0) // COLUMN_BLOCKS
+    o_c = (tl.program_id(0) % COLUMN_BLOCKS) * BC + tl.arange(0, BC)
     m_c = o_c < CHANNELS
     o_in = o_c // C_OUT * C_IN
 
-    # rows as in conv1d: (sequence, pool window, slot in it)
-    rows = kept * SLOTS
-    row = (program // COLUMN_BLOCKS).to(tl.int64) * BM
-    first_n = row // rows
-    o_row = (row - first_n * rows).to(tl.int32) + tl.arange(0, BM)
-    o_n = first_n + o_row // rows
-    o_slot = o_row % SLOTS
-    o_l = (o_row % rows) // SLOTS * POOL + o_slot
-    m_row = (o_n < n) & (o_slot < POOL)
+    o_n, o_l, m_row = rows(block, kept, POOL, SLOTS, BM)
+    m_row = m_row & (o_n < n)
     o_start = o_l * STRIDE - PAD
 
     b_acc = tl.zeros((BM, BC), dtype=tl.float32)
@@ -83,15 +76,7 @@ def depthwise_conv1d_kernel(
     o_residual = (o_n * r_n + o_l.to(tl.int64) * r_l)[:, None] + o_c[None, :]
     b_y = finish(b_acc, p_slope, p_residual, o_residual, o_c, m_c, m_row[:, None] & m_c[None, :],
                  ACTIVATION, RESIDUAL_FIRST)  # fmt: skip
-    if SLOTS > 1:
-        b_y = pooled(b_y, m_row, SLOTS)
-        o_row = (row - first_n * rows).to(tl.int32) // SLOTS + tl.arange(0, BM // SLOTS)
-        o_n = first_n + o_row // kept
-        o_l = o_row % kept
-        m_row = o_n < n
-    p_out = p_y + (o_n * y_n + o_l.to(tl.int64) * y_l)[:, None] + o_c[None, :]
-    b_y = rounded(b_y, p_y.dtype.element_ty, INTERPRETED)
-    tl.store(p_out, b_y, mask=m_row[:, None] & m_c[None, :])
+    store(b_y, p_y, o_n, o_l, m_row, block, n, kept, y_n, y_l, o_c, m_c, SLOTS, INTERPRETED)
 
 
 def depthwise_conv1d(
@@ -151,13 +136,14 @@ def depthwise_conv1d(
     blocks = triton.cdiv(n * kept * slots, config["BM"]) * triton.cdiv(channels, config["BC"])
     x, residual = channels_last(x), channels_last(residual)
     r_n, r_l = residual.stride()[:2] if residual is not None else (0, 0)
-    depthwise_conv1d_kernel[(blocks,)](
-        x, weight.contiguous(), vector(bias), per_channel(slope, channels), residual, y,
-        n, length, kept, kernel * c_in, *x.stride()[:2], r_n, r_l, *y.stride()[:2],
-        C_IN=c_in, C_OUT=channels // groups, CHANNELS=channels, STEPS=kernel * c_in,
-        STRIDE=stride, DILATION=dilation, PAD=pad_left, POOL=pool, SLOTS=slots,
-        ACTIVATION=activation, RESIDUAL_FIRST=residual_first, INTERPRETED=INTERPRETED, **config,
-    )  # fmt: skip
+    with on(x):
+        depthwise_conv1d_kernel[(blocks,)](
+            x, weight.contiguous(), vector(bias), per_channel(slope, channels), residual, y,
+            n, length, kept, kernel * c_in, *x.stride()[:2], r_n, r_l, *y.stride()[:2],
+            C_IN=c_in, C_OUT=channels // groups, CHANNELS=channels, STEPS=kernel * c_in,
+            STRIDE=stride, DILATION=dilation, PAD=pad_left, POOL=pool, SLOTS=slots,
+            ACTIVATION=activation, RESIDUAL_FIRST=residual_first, INTERPRETED=INTERPRETED, **config,
+        )  # fmt: skip
     return y
 
 

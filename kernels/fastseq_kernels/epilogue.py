@@ -1,4 +1,9 @@
-"""What the kernels share: how they multiply, and what happens to sums before they are stored."""
+"""What the kernels share: which rows a program has, how it multiplies, how sums are stored.
+
+The convolutions view their output as one matrix. Its rows are positions of all sequences, end to
+end: (sequence, pool window, slot in the window), with ``SLOTS`` slots, the pool's size rounded up
+to a power of two; slots past the pool's size are idle.
+"""
 
 import triton
 import triton.language as tl
@@ -67,9 +72,52 @@ def finish(b_acc, p_slope, p_residual, o_residual, o_c, m_c, m_y,
 
 
 @triton.jit
-def pooled(b_v, m_rows, SLOTS: tl.constexpr):
-    """Return the maximum of every ``SLOTS`` rows of those in ``m_rows``, passing over NaN."""
-    ROWS: tl.constexpr = b_v.shape[0]
-    COLUMNS: tl.constexpr = b_v.shape[1]
-    b_v = tl.where(m_rows[:, None], b_v, float("-inf"))
-    return tl.max(tl.reshape(b_v, (ROWS // SLOTS, SLOTS, COLUMNS)), axis=1)
+def rows(block, kept, POOL: tl.constexpr, SLOTS: tl.constexpr, BM: tl.constexpr):
+    """Return sequence and position of each row of a block, and which rows are no idle slots.
+
+    Sequences are 64-bit; the only 64-bit division is one a program, for its first row.
+    """
+    each = kept * SLOTS
+    first = block.to(tl.int64) * BM
+    first_n = first // each
+    o_row = (first - first_n * each).to(tl.int32) + tl.arange(0, BM)
+    o_slot = o_row % SLOTS
+    return first_n + o_row // each, (o_row % each) // SLOTS * POOL + o_slot, o_slot < POOL
+
+
+@triton.jit
+def pooled_rows(block, kept, SLOTS: tl.constexpr, BM: tl.constexpr):
+    """Return sequence and position of each row of a block once its windows are pooled."""
+    first = block.to(tl.int64) * (BM // SLOTS)
+    first_n = first // kept
+    o_row = (first - first_n * kept).to(tl.int32) + tl.arange(0, BM // SLOTS)
+    return first_n + o_row // kept, o_row % kept
+
+
+@triton.jit
+def pooled(b_v, m_row, SLOTS: tl.constexpr):
+    """Return the maximum of every ``SLOTS`` rows of those in ``m_row``, passing over NaN."""
+    BM: tl.constexpr = b_v.shape[0]
+    BN: tl.constexpr = b_v.shape[1]
+    b_v = tl.where(m_row[:, None], b_v, float("-inf"))
+    return tl.max(tl.reshape(b_v, (BM // SLOTS, SLOTS, BN)), axis=1)
+
+
+@triton.jit
+def store(b_y, p_y, o_n, o_l, m_row, block, n, kept, y_n, y_l, o_c, m_c,
+          SLOTS: tl.constexpr, INTERPRETED: tl.constexpr):  # fmt: skip
+    """Pool a block's rows where a window has several, and store them."""
+    BM: tl.constexpr = b_y.shape[0]
+    if SLOTS > 1:
+        b_y = pooled(b_y, m_row, SLOTS)
+        o_n, o_l = pooled_rows(block, kept, SLOTS, BM)
+        m_row = o_n < n
+    put(b_y, p_y, o_n, o_l, m_row, y_n, y_l, o_c, m_c, INTERPRETED)
+
+
+@triton.jit
+def put(b_y, p_y, o_n, o_l, m_row, y_n, y_l, o_c, m_c, INTERPRETED: tl.constexpr):
+    """Round once and store."""
+    o_y = (o_n * y_n + o_l.to(tl.int64) * y_l)[:, None] + o_c[None, :]
+    b_y = rounded(b_y, p_y.dtype.element_ty, INTERPRETED)
+    tl.store(p_y + o_y, b_y, mask=m_row[:, None] & m_c[None, :])

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastseq_kernels import reference
-from fastseq_kernels.epilogue import INTERPRETED, dot, finish, pooled, rounded
+from fastseq_kernels.epilogue import INTERPRETED, dot, finish, rounded, rows, store
 from fastseq_kernels.launch import architecture, choose, multiply, power_of_two
-from fastseq_kernels.library import channels_last, per_channel, register, vector
+from fastseq_kernels.library import channels_last, on, per_channel, register, vector
 from fastseq_kernels.support import refuse
 
 SCHEMA = (
@@ -41,19 +41,12 @@ def first_conv1d_kernel(
 ):  # fmt: skip
     COLUMN_BLOCKS: tl.constexpr = (C_OUT + BN - 1) // BN
     TAPS: tl.constexpr = BK // 4
-    program = tl.program_id(0)
-    o_c = (program % COLUMN_BLOCKS) * BN + tl.arange(0, BN)
+    block = tl.program_id(0) // COLUMN_BLOCKS
+    o_c = (tl.program_id(0) % COLUMN_BLOCKS) * BN + tl.arange(0, BN)
     m_c = o_c < C_OUT
 
-    # rows as in conv1d: (sequence, pool window, slot in it)
-    rows = kept * SLOTS
-    row = (program // COLUMN_BLOCKS).to(tl.int64) * BM
-    first_n = row // rows
-    o_row = (row - first_n * rows).to(tl.int32) + tl.arange(0, BM)
-    o_n = first_n + o_row // rows
-    o_slot = o_row % SLOTS
-    o_l = (o_row % rows) // SLOTS * POOL + o_slot
-    m_row = (o_n < n) & (o_slot < POOL)
+    o_n, o_l, m_row = rows(block, kept, POOL, SLOTS, BM)
+    m_row = m_row & (o_n < n)
     o_start = first + o_l * STRIDE
 
     b_acc = tl.zeros((BM, BN), dtype=tl.float32)
@@ -84,15 +77,7 @@ def first_conv1d_kernel(
         o_base = o_l.to(tl.int64)[:, None] * base_l + o_c[None, :]
         b_acc += tl.load(p_base + o_base, mask=m_row[:, None] & m_c[None, :], other=0.0)
     b_y = finish(b_acc, p_slope, None, 0, o_c, m_c, m_c, ACTIVATION, False)
-    if SLOTS > 1:
-        b_y = pooled(b_y, m_row, SLOTS)
-        o_row = (row - first_n * rows).to(tl.int32) // SLOTS + tl.arange(0, BM // SLOTS)
-        o_n = first_n + o_row // kept
-        o_l = o_row % kept
-        m_row = o_n < n
-    p_out = p_y + (o_n * y_n + o_l.to(tl.int64) * y_l)[:, None] + o_c[None, :]
-    b_y = rounded(b_y, p_y.dtype.element_ty, INTERPRETED)
-    tl.store(p_out, b_y, mask=m_row[:, None] & m_c[None, :])
+    store(b_y, p_y, o_n, o_l, m_row, block, n, kept, y_n, y_l, o_c, m_c, SLOTS, INTERPRETED)
 
 
 def first_conv1d(
@@ -147,14 +132,15 @@ def first_conv1d(
     blocks = triton.cdiv(n * kept * power_of_two(pool), config["BM"])
     codes = channels_last(codes)
     base_l = c_out if base is not None and base.ndim == 2 else 0  # 0: one bias for all
-    first_conv1d_kernel[(blocks * triton.cdiv(c_out, config["BN"]),)](
-        codes, weight.contiguous(), vector(base), per_channel(slope, c_out), y,
-        n, length, kept, first,
-        triton.cdiv(kernel * 4, config["BK"]), codes.stride(0), base_l, *y.stride()[:2],
-        C_OUT=c_out, KERNEL=kernel, STRIDE=stride, DILATION=dilation, UNKNOWN=unknown, POOL=pool,
-        SLOTS=power_of_two(pool), ACTIVATION=activation, PRECISION=multiply(precision, arch),
-        INTERPRETED=INTERPRETED, **config,
-    )  # fmt: skip
+    with on(codes):
+        first_conv1d_kernel[(blocks * triton.cdiv(c_out, config["BN"]),)](
+            codes, weight.contiguous(), vector(base), per_channel(slope, c_out), y,
+            n, length, kept, first,
+            triton.cdiv(kernel * 4, config["BK"]), codes.stride(0), base_l, *y.stride()[:2],
+            C_OUT=c_out, KERNEL=kernel, STRIDE=stride, DILATION=dilation, UNKNOWN=unknown,
+            POOL=pool, SLOTS=power_of_two(pool), ACTIVATION=activation,
+            PRECISION=multiply(precision, arch), INTERPRETED=INTERPRETED, **config,
+        )  # fmt: skip
     return y
 
 

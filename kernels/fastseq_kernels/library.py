@@ -1,6 +1,7 @@
 """How an op joins PyTorch, and how its arguments are made ready for a kernel."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -28,6 +29,11 @@ def register(schema: str, *, cpu: Callable, cuda: Callable, fake: Callable) -> C
 
     torch.library.register_autograd(f"fastseq::{name}", backward, lib=LIBRARY)
     return getattr(torch.ops.fastseq, name).default
+
+
+def on(x: Tensor) -> AbstractContextManager:
+    """Make the GPU of ``x`` the current one: Triton launches there, wherever its tensors lie."""
+    return torch.cuda.device_of(x) if torch.cuda.device_count() > 1 else nullcontext()
 
 
 def channels_last(x: Tensor | None) -> Tensor | None:

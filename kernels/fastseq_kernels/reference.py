@@ -213,6 +213,136 @@ def excite(
     return _finish(y, None, None, residual, activation, residual_first, 1, x.dtype)
 
 
+def residual_pair(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    slope: Tensor | None = None,
+    *,
+    activation: str = "none",
+    pool: int = 1,
+    precision: str = "float32",
+) -> Tensor:
+    """Return two same-padded convolutions with ``x`` added before the second activation.
+
+    Parameters
+    ----------
+    x : (n, length, channels)
+    weight : (2, kernel, channels, channels)
+        An odd kernel.
+    bias : (2, channels)
+    slope : (2, channels) or (2, 1), optional
+    pool : int
+        As in `conv1d`.
+
+    Returns
+    -------
+    (n, length // pool, channels), dtype of ``x``
+    """
+    pad = weight.shape[1] // 2
+    options = {"pad_left": pad, "pad_right": pad, "activation": activation}
+    slopes = (None, None) if slope is None else slope
+    h = conv1d(x, weight[0], bias[0], slopes[0], **options)
+    return conv1d(h, weight[1], bias[1], slopes[1], x, residual_first=True, pool=pool, **options)
+
+
+def window_width(width: int, kernel: int, dilation: int = 1, pool: int = 1) -> int:
+    """Return how many positions a window of changed input can change, wherever it stands."""
+    return (width + dilation * (kernel - 1) + pool - 2) // pool + 1
+
+
+def window_start(
+    start: Tensor, kernel: int, dilation: int = 1, pad_left: int = 0, pool: int = 1
+) -> Tensor:
+    """Return the first position that windows of changed input can change; below 0 at the left."""
+    first = start + pad_left - dilation * (kernel - 1)
+    return torch.div(first, pool, rounding_mode="floor")
+
+
+def window_conv1d(
+    delta: Tensor,
+    start: Tensor,
+    row: Tensor,
+    pre: Tensor,
+    weight: Tensor,
+    slope: Tensor | None = None,
+    skip: Tensor | None = None,
+    skip_start: Tensor | None = None,
+    skip_reference: Tensor | None = None,
+    *,
+    length: int,
+    dilation: int = 1,
+    pad_left: int = 0,
+    activation: str = "none",
+    residual_first: bool = False,
+    pool: int = 1,
+    precision: str = "float32",
+) -> Tensor:
+    """Return what a layer's output changes by, where its input changes by ``delta``.
+
+    Parameters
+    ----------
+    delta : (m, width, channels_in)
+        Changed minus reference input of mutant m at positions ``start[m]`` and on; what hangs
+        over the ends of the layer does not count.
+    start, row : int, (m,)
+        First position of a window; which reference row it belongs to.
+    pre : (n, positions, channels_out)
+        The reference before its activation, bias and a first residual included.
+    weight : (kernel, channels_in, channels_out)
+    skip : (m, skip_width, channels_out), optional
+        Differences of a residual connection, from ``skip_start[m]`` on.
+    skip_reference : (n, positions, channels_out), optional
+        What the connection adds to the reference; needed where a pool follows a last residual.
+    length : int
+        Input positions of the layer.
+
+    Returns
+    -------
+    (m, window_width, channels_out), dtype of ``delta``
+        From position `window_start` on, counted after the pool; 0 outside the layer.
+    """
+    wide = _wide(delta)
+    kernel, positions = len(weight), pre.shape[1]
+    full = F.pad(_placed(wide, start, length).transpose(1, 2),
+                 (pad_left, positions + dilation * (kernel - 1) - length - pad_left))  # fmt: skip
+    ncl = weight.to(wide.dtype).permute(2, 1, 0)
+    change = F.conv1d(full, ncl, dilation=dilation).transpose(1, 2)
+    rows = row.long()
+    before = pre.to(wide.dtype)[rows]
+    extra = torch.zeros_like(before)
+    if skip is not None:
+        extra = _placed(skip.to(wide.dtype), skip_start, positions)
+    after = before + change + extra if residual_first else before + change
+    slope = None if slope is None else slope.to(wide.dtype)
+    after, before = (ACTIVATIONS[activation](v, slope) for v in (after, before))
+    if skip_reference is not None:
+        before = before + skip_reference.to(wide.dtype)[rows]
+        after = after + skip_reference.to(wide.dtype)[rows]
+    if not residual_first:
+        after = after + extra
+    if pool > 1:
+        after, before = (
+            F.max_pool1d(v.transpose(1, 2), pool).transpose(1, 2) for v in (after, before)
+        )
+    first = window_start(start.long(), kernel, dilation, pad_left, pool)
+    at = first[:, None] + torch.arange(window_width(delta.shape[1], kernel, dilation, pool),
+                                       device=first.device)  # fmt: skip
+    outside = (at < 0) | (at >= after.shape[1])
+    index = at.clamp(0, after.shape[1] - 1)[:, :, None].expand(-1, -1, after.shape[2])
+    return (after - before).gather(1, index).masked_fill(outside[:, :, None], 0).to(delta.dtype)
+
+
+def _placed(windows: Tensor, start: Tensor, length: int) -> Tensor:
+    """Return zeros (m, length, channels) with each window added where it starts."""
+    full = windows.new_zeros(len(windows), length, windows.shape[2])
+    for i, first in enumerate(start.tolist()):
+        low, high = max(first, 0), min(first + windows.shape[1], length)
+        if low < high:
+            full[i, low:high] = windows[i, low - first : high - first]
+    return full
+
+
 def _wide(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from fastseq_kernels import conv, reference
 from fastseq_kernels.epilogue import INTERPRETED, finish, rounded
 from fastseq_kernels.launch import architecture, choose, power_of_two
-from fastseq_kernels.library import channels_last, register, vector
+from fastseq_kernels.library import channels_last, on, register, vector
 from fastseq_kernels.support import refuse
 
 SQUEEZE = (
@@ -110,10 +110,11 @@ def squeeze(
     config["BC"] = min(config["BC"], power_of_two(channels))
     steps = triton.cdiv(length, config["BL"])
     x = channels_last(x)
-    mean_kernel[n, triton.cdiv(channels, config["BC"])](
-        x, mean, length, steps, *x.stride()[:2],
-        C=channels, STEPS=steps, INTERPRETED=INTERPRETED, **config,
-    )  # fmt: skip
+    with on(x):
+        mean_kernel[n, triton.cdiv(channels, config["BC"])](
+            x, mean, length, steps, *x.stride()[:2],
+            C=channels, STEPS=steps, INTERPRETED=INTERPRETED, **config,
+        )  # fmt: skip
     if reduce is None or expand is None:
         return mean
     hidden = conv.conv1d(mean[None], vector(reduce)[None], reduce_bias, activation=activation)
@@ -158,12 +159,13 @@ def excite(
     x, residual = channels_last(x), channels_last(residual)
     r_n, r_l = residual.stride()[:2] if residual is not None else (0, 0)
     grid = triton.cdiv(n * length, config["BL"]), triton.cdiv(channels, config["BC"])
-    excite_kernel[grid](
-        x, vector(gate), residual, y, n, length,
-        *x.stride()[:2], r_n, r_l, *y.stride()[:2],
-        C=channels, ACTIVATION=activation, RESIDUAL_FIRST=residual_first,
-        INTERPRETED=INTERPRETED, **config,
-    )  # fmt: skip
+    with on(x):
+        excite_kernel[grid](
+            x, vector(gate), residual, y, n, length,
+            *x.stride()[:2], r_n, r_l, *y.stride()[:2],
+            C=channels, ACTIVATION=activation, RESIDUAL_FIRST=residual_first,
+            INTERPRETED=INTERPRETED, **config,
+        )  # fmt: skip
     return y
 
 

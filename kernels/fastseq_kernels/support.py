@@ -13,6 +13,7 @@ from fastseq_kernels.reference import ACTIVATIONS, length_out
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 LARGEST_POOL = 16
 SMALL_GROUP = 16
+LARGEST_TILE = 128
 
 Shapes = Mapping[str, Sequence[int]]
 DTypes = Mapping[str, torch.dtype]
@@ -25,7 +26,8 @@ def reasons(
 
     Parameters
     ----------
-    op : {"conv1d", "first_conv1d", "depthwise_conv1d", "squeeze", "excite"}
+    op : {"conv1d", "first_conv1d", "depthwise_conv1d", "squeeze", "excite", "window_conv1d",
+        "residual_pair"}
     shapes, dtypes : mapping
         Of its tensors by argument name: ``x`` or ``codes``, and ``weight`` where there is one.
     device : torch.device
@@ -108,10 +110,12 @@ def _convolution(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
         found.append(f"{c_out} output channels do not split into {groups} groups")
     stride, dilation = options.get("stride", 1), options.get("dilation", 1)
     padding = options.get("padding", 0)
-    if length_out(length, kernel, stride, dilation, padding) < 1:
+    positions = length_out(length, kernel, stride, dilation, padding)
+    if positions < 1:
         reach = dilation * (kernel - 1) + 1
         found.append(f"{length} + {padding} positions are fewer than the {reach} a window spans")
-    return found
+        return found
+    return found + _short(positions, options.get("pool", 1))
 
 
 def _dense(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
@@ -143,6 +147,43 @@ def _codes(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     return found
 
 
+def _pair(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+    found = _common(dtypes, options)
+    (_, length, channels), (layers, kernel, c_in, c_out) = shapes["x"], shapes["weight"]
+    if (layers, c_in, c_out) != (2, channels, channels):
+        expected = f"expected 2 of {channels}-{channels}"
+        found.append(f"weights of {layers} layers {c_in}-{c_out}; {expected}")
+    if channels not in (16, 32, 64):
+        found.append(f"{channels} channels; a tile in registers has 16, 32 or 64")
+    elif channels == 64 and dtypes["x"] == torch.float32:
+        found.append("64 channels of float32 do not fit in registers; two calls of conv1d do it")
+    if length > LARGEST_TILE:
+        found.append(f"{length} positions; a tile in registers has up to {LARGEST_TILE}")
+    if kernel % 2 == 0:
+        found.append(f"a kernel of {kernel}; same padding on both sides wants an odd one")
+    pool = options.get("pool", 1)
+    if pool not in (1, 2, 4, 8):
+        found.append(f"pool windows of {pool} positions; a tile splits into 1, 2, 4 or 8")
+    return found + _short(length, pool)
+
+
+def _short(positions: int, pool: int) -> list[str]:
+    return [] if positions >= pool else [f"{positions} positions fill no pool window of {pool}"]
+
+
+def _windows(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+    found = _common(dtypes, options)
+    (_, c_in, c_out), channels = shapes["weight"], shapes["delta"][2]
+    if c_in != channels:
+        found.append(f"delta has {channels} channels; the weight takes {c_in}")
+    if shapes["pre"][2] != c_out:
+        found.append(f"pre has {shapes['pre'][2]} channels; the weight gives {c_out}")
+    last = options.get("skip") and not options.get("residual_first")
+    if last and options.get("pool", 1) > 1 and not options.get("skip_reference"):
+        found.append("a pool after the residual needs skip_reference, to know what was largest")
+    return found
+
+
 def _pointwise(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     return _common(dtypes, options)
 
@@ -157,4 +198,6 @@ CHECKS: dict[str, Callable[[Shapes, DTypes, Mapping], list[str]]] = {
     "depthwise_conv1d": _small_groups,
     "squeeze": _pointwise,
     "excite": _pointwise,
+    "window_conv1d": _windows,
+    "residual_pair": _pair,
 }

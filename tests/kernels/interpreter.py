@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,7 @@ class Interpreter:
     def call(self, file: Path, function: str, arguments: dict) -> str | None:
         """Return the traceback of a test function run in the child, None when it passed."""
         if self.child is None or self.child.poll() is not None:
+            self.close()
             paths = [str(ROOT), str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")]
             self.child = subprocess.Popen(
                 [sys.executable, __file__],
@@ -47,7 +49,8 @@ class Interpreter:
     def close(self) -> None:
         """End the child, if there is one."""
         if self.child is not None:
-            self.child.stdin.close()
+            with suppress(BrokenPipeError):
+                self.child.stdin.close()
             self.child.wait()
             self.child.stdout.close()
 
@@ -69,7 +72,7 @@ def serve() -> None:
                 spec.loader.exec_module(loaded[file])
             getattr(loaded[file], function)(**arguments)
             answer = None
-        except Exception:
+        except BaseException:  # pytest's own outcomes are no Exception
             answer = traceback.format_exc()
         pickle.dump(answer, answers)
         answers.flush()

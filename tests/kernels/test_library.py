@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from fastseq_kernels import conv, depthwise, first_conv, reference, squeeze_excite
+from fastseq_kernels import block, conv, depthwise, first_conv, reference, squeeze_excite, window
 
 from tests.kernels.inputs import normal, random_codes
 
@@ -17,6 +17,11 @@ CALLS = [
      {"positions": 21, "first": -2, "unknown": 0.25, "pool": 3}),
     (squeeze_excite.squeeze_op, reference.squeeze,
      (X, normal(16, 4), normal(4), normal(4, 16), normal(16)), {}),
+    (window.op, reference.window_conv1d,
+     (normal(3, 2, 16), torch.tensor([-1, 0, 19]).int(), torch.tensor([0, 1, 0]).int(),
+      normal(2, 21, 24), WEIGHT), {"length": 21, "pad_left": 2, "pool": 2}),
+    (block.op, reference.residual_pair, (X, normal(2, 3, 16, 16), normal(2, 16)),
+     {"activation": "relu", "pool": 2}),
     (squeeze_excite.excite_op, reference.excite, (X, GATE, X), {"activation": "relu"}),
 ]  # fmt: skip
 NAMES = [call[0].name() for call in CALLS]

@@ -5,7 +5,7 @@ import torch
 from fastseq_kernels import reference
 
 from benchmarks.kernels.bench_gpu import one_hot
-from benchmarks.kernels.nets import NETS, Flat, Fused, Plain
+from benchmarks.kernels.nets import NETS, Flat, Fused, Paired, Plain
 from tests.kernels.inputs import DEVICE, random_codes
 
 
@@ -24,6 +24,12 @@ def test_fused_network_is_the_plain_one(index):
     error = reference.relative_error(Fused(plain, torch.float32)(codes), truth)
     # the bound on a float32 plan
     assert error < 1e-5
+
+
+@pytest.mark.kernel
+def test_pairs_in_registers_are_the_same_network():
+    plain, codes, truth = plain_and_truth(NETS[0].small())
+    assert reference.relative_error(Paired(plain, torch.float32)(codes), truth) < 1e-5
 
 
 @pytest.mark.parametrize("index", range(len(NETS)), ids=[net.name for net in NETS])

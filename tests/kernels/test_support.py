@@ -7,7 +7,13 @@ import pytest
 import torch
 from fastseq_kernels.support import _place, reasons
 
-SHAPES = {"x": (8, 100, 64), "weight": (5, 64, 64)}
+SHAPES = {
+    "x": (8, 100, 64),
+    "weight": (5, 64, 64),
+    "delta": (8, 3, 64),
+    "pre": (1, 100, 64),
+}
+PAIR = {"weight": (2, 5, 64, 64)}
 DTYPES = {"x": torch.float32, "weight": torch.float32}
 
 
@@ -37,6 +43,22 @@ def test_nothing_to_say():
         ("conv1d", {}, {"x": torch.float16}, {}, "types differ: x float16, weight float32"),
         ("depthwise_conv1d", {"weight": (5, 32, 64)}, {}, {"groups": 2}, "conv1d takes them"),
         ("depthwise_conv1d", {"weight": (5, 1, 65)}, {}, {"groups": 64}, "do not split"),
+        (
+            "window_conv1d",
+            {"delta": (8, 3, 9)},
+            {},
+            {},
+            "delta has 9 channels",
+        ),
+        ("window_conv1d", {"pre": (1, 100, 9)}, {}, {}, "pre has 9 channels"),
+        ("window_conv1d", {}, {}, {"skip": True, "pool": 2}, "needs skip_reference"),
+        ("conv1d", {"x": (8, 3, 64)}, {}, {"padding": 4, "pool": 4}, "3 positions fill no pool"),
+        ("residual_pair", {"weight": (3, 5, 64, 64)}, {}, {}, "weights of 3 layers 64-64"),
+        ("residual_pair", PAIR, {}, {}, "64 channels of float32 do not fit"),
+        ("residual_pair", PAIR | {"x": (8, 129, 64)}, {}, {}, "129 positions; a tile"),
+        ("residual_pair", PAIR | {"x": (8, 100, 60)}, {}, {}, "60 channels; a tile"),
+        ("residual_pair", {"weight": (2, 4, 64, 64)}, {}, {}, "a kernel of 4"),
+        ("residual_pair", PAIR, {}, {"pool": 3}, "pool windows of 3 positions; a tile splits"),
         ("squeeze", {}, {"x": torch.int64}, {}, "x is int64"),
         ("excite", {}, {"x": torch.int64}, {}, "x is int64"),
     ],
@@ -57,7 +79,7 @@ def test_codes():
 
 def test_all_reasons_at_once():
     found = reasons("conv1d", SHAPES, DTYPES, "cpu", pool=99, activation="mish")
-    assert len(found) == 2
+    assert len(found) == 3
 
 
 def test_a_cpu_is_no_place_for_a_kernel(monkeypatch):
