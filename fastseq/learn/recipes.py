@@ -140,7 +140,7 @@ RECIPES: dict[str, Recipe] = {
         label_noise=0.05,
         tail_weight=0.25,
     ),
-    # LegNet, and the DREAM-CNN and -RNN built after it (DREAM-Attn: lr=1e-3)
+    # LegNet, and the DREAM-CNN and -RNN built after it
     "autosome": Recipe(
         stages=(Stage(80, "adamw", 5e-3, "one_cycle", 0.01),), loss="bins_kl", batch_size=1024
     ),
@@ -171,6 +171,29 @@ RECIPES: dict[str, Recipe] = {
         batch_size=512,
         strands="forward",
         patience=5,
+    ),
+    "dream_attn": Recipe(
+        stages=(Stage(80, "adamw", 1e-3, "one_cycle", 0.01),), loss="bins_kl", batch_size=1024
+    ),
+    # labels between .001 and .999 by the head's affine map
+    "mt": Recipe(
+        stages=(Stage(11, "adam", 1e-3, "constant", 0.0),),
+        loss="bce",
+        batch_size=1005,
+        strands="forward",
+    ),
+    "vaishnav": Recipe(
+        stages=(Stage(100, "rmsprop", 1e-3, "constant", 0.0),),
+        loss="mse",
+        batch_size=1024,
+        strands="forward",
+    ),
+    "deepromoter": Recipe(
+        stages=(Stage(1000, "adam", 1e-5, "constant", 0.0),),
+        loss="bce",
+        batch_size=64,
+        strands="forward",
+        patience=100,
     ),
     "unlock_dna": Recipe(
         stages=(Stage(20, "adam", 1e-3, "noam", 0.0),),
