@@ -101,7 +101,11 @@ def one_line(error: Exception) -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"fastseq: warning: {' '.join(str(message).split())}", err=True)
+    line = f"fastseq: warning: {' '.join(str(message).split())}"
+    if "tqdm" in sys.modules:
+        sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)  # above a bar, not inside it
+    else:
+        click.echo(line, err=True)
 
 
 @click.group(

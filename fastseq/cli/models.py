@@ -45,7 +45,7 @@ def list_models(as_json: bool) -> None:
 @verb("explain")
 @click.argument("model", metavar="MODEL")
 @click.option("--length", type=click.IntRange(1), help="bp, for a model by name.")
-@click.option("--device", metavar="NAME", help="Such as cuda:0; the GPU if there is one.")
+@device_option
 @click.option("--json", "as_json", is_flag=True, help="Print what the checkpoint says of itself.")
 def explain(model: str, length: int | None, device: str | None, as_json: bool) -> None:
     """Tell layer by layer how a checkpoint, or a model of the table, runs here and why.

@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from fastseq._lazy import load
+from fastseq.errors import OptionError, UnreadableFileError
+
 DEBUG = "fastseq.debug"
 QUIET = "fastseq.quiet"
 
@@ -88,7 +91,34 @@ def output_option(default: str | None, help: str) -> Callable[..., Any]:
     given: dict[str, Any] = (
         {"required": True} if default is None else {"default": default, "show_default": True}
     )
-    return click.option("-o", "--output", metavar="FILE", help=help, **given)
+    return click.option(
+        "-o", "--output", metavar="FILE", help=help, callback=_beside_others, **given
+    )
+
+
+def _beside_others(ctx: click.Context, param: click.Parameter, path: str) -> str:
+    """Refuse a file in a folder that is not there, before the work and not after it."""
+    folder = Path(path).parent
+    if Path(path).suffix and not folder.is_dir():
+        raise UnreadableFileError(f"{path}: cannot be written: there is no folder {folder}")
+    return path
+
+
+def _device(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Refuse a device that this machine lacks in a line of ours."""
+    if name is not None:
+        torch = load("torch")
+        try:
+            torch.empty(0, device=name)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).partition("\n")[0]
+            raise OptionError(f"--device {name} does not run here: {reason}") from error
+    return name
+
+
+device_option = click.option(
+    "--device", metavar="NAME", callback=_device, help="Such as cuda:0; the GPU if there is one."
+)
 
 
 def sequence_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -107,7 +137,7 @@ def running_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32",
                      show_default=True, help="Arithmetic of the network."),
-        click.option("--device", metavar="NAME", help="Such as cuda:0; the GPU if there is one."),
+        device_option,
         click.option("--batch-size", type=click.IntRange(1), help="Sequences run at once."),
         click.option("--strands", type=click.Choice(["forward", "both"]), default="forward",
                      show_default=True, help="Average over the reverse complement, too."),

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from fastseq.cli.options import note, output_option, verb
+from fastseq.errors import OptionError
 from fastseq.show.pages import sections_of
 from fastseq.show.report import report
 
@@ -13,8 +14,10 @@ from fastseq.show.report import report
 @click.argument("results", nargs=-1, required=True, metavar="RESULT...")
 @output_option("report.html", "The page.")
 @click.option("--title", help="Its title; otherwise the names of the results.")
-@click.option("--examples", default=6, show_default=True, help="Sequences drawn of each map.")
-@click.option("--rows", default=5000, show_default=True, help="Most rows of a table.")
+@click.option("--examples", type=click.IntRange(0), default=6, show_default=True,
+              help="Sequences drawn of each map.")
+@click.option("--rows", type=click.IntRange(0), default=5000, show_default=True,
+              help="Most rows of a table.")
 def command(
     results: tuple[str, ...], output: str, title: str | None, examples: int, rows: int
 ) -> None:
@@ -27,6 +30,8 @@ def command(
     Example:
       fastseq report model.safetensors ism.npz scores/ kld.json -o report.html
     """
+    if output in results:
+        raise OptionError(f"-o {output} is one of the results; expected a new name for the page")
     sections = sections_of(results, examples=examples)
     names = ", ".join(Path(result).name for result in results)
     report(output, title or names, sections, most_rows=rows)

@@ -3,7 +3,7 @@
 from fastseq.errors import SequenceError
 from fastseq.io.tables import read_sequences
 
-IUPAC = str.maketrans("", "", "ACGTUNRYSWKMBDHVacgtunryswkmbdhv")
+IUPAC = str.maketrans("", "", "ACGTUNRYSWKMBDHVacgtunryswkmbdhv-.")
 
 
 def read_checked(

@@ -55,7 +55,7 @@ def setting(text: str) -> tuple[str, Any]:
 )  # fmt: skip
 @click.option("--pad", is_flag=True, help="Let shorter sequences end in N; refused otherwise.")
 @seed_option
-@click.option("--device", metavar="NAME", help="Such as cuda:0.")
+@device_option
 @click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
 @json_option
 def command(
@@ -111,6 +111,7 @@ def command(
         target=list(columns.targets),
         fold=columns.fold or "fold",
         bad_rows=bad_rows,
+        pad=pad,
         seed=seed,
         path=output,
         resume=resume,

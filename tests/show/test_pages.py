@@ -1,0 +1,80 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fastseq.errors import FormatError, MissingFileError
+from fastseq.io.maps import Maps, write_maps
+from fastseq.show.pages import of_variants, sections_of
+
+RNG = np.random.default_rng(5)
+
+
+def maps(method):
+    values = RNG.normal(size=(3, 1, 4, 10)).astype(np.float32)
+    codes = RNG.integers(0, 4, (3, 10), dtype=np.uint8)
+    return Maps(("a", "b", "c"), codes, values * [[[[1]]], [[[9]]], [[[5]]]], 0, method)
+
+
+def variants(n=8):
+    y_ref = RNG.normal(size=n)
+    diff = np.where(np.arange(n) == 3, np.nan, RNG.normal(size=n))
+    return pd.DataFrame(
+        {"chrom": "chr1", "pos": np.arange(n) + 1, "ref": "A", "alt": "G", "status": "ok",
+         "y_ref": y_ref, "y_alt": y_ref + diff, "diff": diff}
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_maps(tmp_path / "ism.npz", maps("ism"))
+    write_maps(tmp_path / "saliency.npz", maps("saliency"))
+    variants().to_csv(tmp_path / "scores.tsv", sep="\t", index=False)
+    predictions = pd.DataFrame({"name": list("abcd"), "y": [0.1, 2, 3, 4], "y_hat": [1.0, 2, 3, 5]})
+    predictions.to_csv(tmp_path / "y.csv", index=False)
+    kld = {"per_k": {"3": 0.1, "4": 0.2}, "null_per_k": {"3": [0.01, 0.02], "4": [0.02, 0.05]}}
+    (tmp_path / "kld.json").write_text(json.dumps(kld))
+    (tmp_path / "notes.txt").write_text("not a result")
+    return tmp_path
+
+
+def test_a_folder_shows_all_results_in_it(folder):
+    titles = [section.title for section in sections_of([folder])]
+    assert titles == [
+        "ism: which bases matter", "kld: k-mer divergence", "saliency: which bases matter",
+        "scores.tsv: variants", "y.csv: predictions",
+    ]  # fmt: skip
+
+
+def test_the_strongest_maps_are_drawn(folder):
+    (section,) = sections_of([folder / "ism.npz"], examples=2)
+    assert [caption for caption, _ in section.figures] == ["b", "c"]
+    assert "2 of 3 sequences" in section.text
+
+
+def test_variants_are_listed_by_size_and_counted():
+    section = of_variants("scores", variants())
+    ((_, table),) = section.tables
+    sizes = abs(table["diff"].to_numpy())
+    assert np.isnan(sizes[-1])
+    assert (np.diff(sizes[:-1]) <= 0).all()
+    assert "8 alleles, 7 with an effect. 1 have none" in section.text
+
+
+def test_variants_without_any_effect_are_a_table(tmp_path):
+    section = of_variants("scores", variants().assign(diff=np.nan))
+    assert section.figures == []
+
+
+def test_what_is_no_result_is_refused(folder):
+    with pytest.raises(FormatError, match="expected a checkpoint"):
+        sections_of([folder / "notes.txt"])
+    with pytest.raises(MissingFileError, match="absent"):
+        sections_of([folder / "absent"])
+    (folder / "kld.json").write_text("[]")
+    with pytest.raises(FormatError, match="fastseq kld"):
+        sections_of([folder / "kld.json"])
+    (folder / "empty").mkdir()
+    with pytest.raises(FormatError, match="holds nothing"):
+        sections_of([folder / "empty"])
