@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ from fastseq.threads import resolve, run
 ALTERNATIVES = 3
 # mutants that run in full at once behind a wall, always this many
 BEHIND_WALL = 64
+# what a profile's differences may take at once: 64 MB
+MOST_FLOATS = 1 << 24
 # `resolve` thinks in bytes, of which a core moves about as many a second as this many operations
 OPERATIONS = 64
 # speed on differences over PyTorch's on full maps, and what a step and an edit cost beside
@@ -156,15 +159,24 @@ class DeltaEngine:
     def _effects(
         self, ref: Reference, answer: Tensor, prepared: Any, sites: Sites, threads: int
     ) -> Iterator[tuple[Sites, Tensor]]:
-        if self.chain.suffix is None:
-            yield sites, self._deltas(prepared, sites, threads=threads)[0]
-            return
-        size = BEHIND_WALL // sites.inserted.shape[1]
+        size = max(1, self._at_once // sites.inserted.shape[1])
         for first in range(0, len(sites.start), size):
             part = sites[first : first + size]
+            changes = self._deltas(prepared, part, threads=threads)
+            if self.chain.suffix is None:
+                yield part, changes[0]
+                continue
             values = [ref.values[i] for i in self.chain.outputs]
-            mutants = [v + d for v, d in zip(values, self._deltas(prepared, part, threads=threads))]
+            mutants = [value + change for value, change in zip(values, changes)]
             yield part, self._suffix(mutants) - answer
+
+    @cached_property
+    def _at_once(self) -> int:
+        """Mutants whose outputs are held at once: a batch behind a wall, else by memory."""
+        if self.chain.suffix is not None:
+            return BEHIND_WALL
+        widest = max(prod(self.chain.shapes[i]) for i in self.chain.outputs)
+        return MOST_FLOATS // max(1, widest)
 
     @cached_property
     def bound(self) -> Bound:
