@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # hidden below from checkers, or __getattr__ would accept any
     from fastseq.info import info as info
     from fastseq.learn.evaluate import dream_score as dream_score
     from fastseq.learn.train import train as train
-    from fastseq.lower.plan import lower as lower
+    from fastseq.lower.ensemble import lower as lower
     from fastseq.reliability.kld import kmer_kld as kmer_kld
     from fastseq.reliability.length_weights import fit_length_weights as fit_length_weights
     from fastseq.reliability.snr import signal_to_noise as signal_to_noise

@@ -147,7 +147,7 @@ def effects(
     left, length : int
         The unshifted window in a row; the whole row where not given.
     scale : {"output", "logit"}
-    engine : {"full", "incremental", "auto"}
+    engine : {"full", "incremental"}
         As for `Plan.effects`.
 
     Returns

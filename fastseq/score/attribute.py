@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from fastseq.arrays import Codes, Text
 from fastseq.errors import OptionError
-from fastseq.lower.plan import Plan, Precision, Runnable, lower_all
+from fastseq.lower.ensemble import Runnable, lower_all
+from fastseq.lower.plan import Plan, Precision
 from fastseq.run.stream import blocks
 from fastseq.run.views import Views
 from fastseq.score.ism import saturation_mutagenesis

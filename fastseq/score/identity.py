@@ -31,13 +31,14 @@ def run_identity(run: Scorer, variants: VariantInput) -> dict:
         "log2fc": _log2fc(run),
         "reduce": run.reduce,
         "indel": run.indel,
+        "engine": run.engine,
         "null": None if run.null is None else hashlib.sha256(run.null.tobytes()).hexdigest(),
     }
 
 
 def model_digest(plan: Plan) -> str:
     """Return the SHA-256 of a model's class, specs and weights."""
-    module = plan._module
+    module = plan.module
     digest = hashlib.sha256(type(module).__name__.encode())
     digest.update(repr((plan.input_spec, plan.target_spec)).encode())
     for name, tensor in module.state_dict().items():

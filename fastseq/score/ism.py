@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from fastseq.arrays import UNKNOWN, Codes, Text
 from fastseq.errors import OptionError
-from fastseq.lower.plan import Engine, Plan, Precision, Runnable, lower_all
+from fastseq.lower.ensemble import Runnable, lower_all
+from fastseq.lower.plan import Engine, Plan, Precision
 from fastseq.models.specs import OutputScale
 from fastseq.run import views as viewed
 from fastseq.run.precision import PrecisionReport, check_precision
@@ -91,7 +92,7 @@ def saturation_mutagenesis(
     *,
     start: int | None = None,
     end: int | None = None,
-    engine: Engine = "auto",
+    engine: Engine | Literal["auto"] = "auto",
     scale: OutputScale = "output",
     reduce: Literal["sum", "mean"] | Reduce | None = None,
     strands: Literal["forward", "both"] = "forward",
@@ -157,6 +158,7 @@ def saturation_mutagenesis(
     plans = lower_all(model, length=codes.shape[1], sequences=mutants, **options)
     views.warn_untrained_strands(plans)
     first, last = _span(plans[0], codes, start, end)
+    engine = _engine(plans, engine, 3 * (last - first))
     rows, left, length = _rows(plans[0], codes, (first, last), views.reach)
     to_number = _reducer(plans[0], reduce)
     tasks = plans[0].target_spec.tasks
@@ -173,6 +175,14 @@ def saturation_mutagenesis(
         y_ref[block] = to_number(seen.y_ref)
         effect[block][edits.row, :, edits.inserted, edits.start - moved] = to_number(seen.deltas)
     return ISMResult(codes, first, last, tasks, y_ref, effect, report)
+
+
+def _engine(plans: Sequence[Plan], engine: str, edits: int) -> Engine:
+    """Return the engine of a run: one for all its sequences and models."""
+    if engine == "auto":
+        pays = all(plan.incremental_pays(edits) for plan in plans)
+        return "incremental" if pays else "full"
+    return "incremental" if engine == "incremental" else "full"
 
 
 def _span(plan: Plan, codes: Codes, start: int | None, end: int | None) -> tuple[int, int]:

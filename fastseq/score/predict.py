@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from fastseq.arrays import Codes, Text
 from fastseq.errors import LengthError
-from fastseq.lower.plan import Precision, Runnable, lower_all
+from fastseq.lower.ensemble import Runnable, lower_all
+from fastseq.lower.plan import Precision
 from fastseq.models.specs import OutputScale
 from fastseq.run import views as viewed
 from fastseq.run.stream import blocks

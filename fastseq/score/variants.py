@@ -15,7 +15,8 @@ from fastseq.io.contigs import ContigMap
 from fastseq.io.fasta import Genome
 from fastseq.io.results import SINGLE, ResultFolder, to_frame, write_single
 from fastseq.io.variants import Regions, Source, VariantInput
-from fastseq.lower.plan import Plan, Precision, Runnable, lower_all
+from fastseq.lower.ensemble import Runnable, lower_all
+from fastseq.lower.plan import Engine, Plan, Precision
 from fastseq.models.specs import OutputScale
 from fastseq.run.cluster import over_cluster
 from fastseq.run.shards import Place, place, supervise
@@ -51,6 +52,7 @@ def scorer(
     pseudocount: float = 1.0,
     reduce: Literal["sum", "mean"] | None = None,
     indel: Literal["left", "compensate"] = "left",
+    engine: Engine | Literal["auto"] = "auto",
     batch_size: int | None = None,
     device: str | None = None,
     precision: Precision | None = None,
@@ -89,7 +91,18 @@ def scorer(
         pseudocount,
         reduce if plans[0].positions is not None else None,
         indel,
+        engine=_engine(plans, engine),
     )
+
+
+def _engine(plans: Sequence[Plan], engine: str) -> Engine:
+    """Return the engine of a run: one for all its alleles and models."""
+    if engine not in ("auto", "full", "incremental"):
+        raise OptionError(f"engine={engine!r}; expected 'auto', 'incremental' or 'full'")
+    if engine == "auto":
+        # a VCF has about one edit a window; saturation keeps to the same choice and the same bits
+        return "incremental" if all(plan.incremental_pays(1) for plan in plans) else "full"
+    return "incremental" if engine == "incremental" else "full"
 
 
 def score_blocks(
@@ -106,7 +119,9 @@ def score_blocks(
     """
     tqdm = load("tqdm").tqdm
     with tqdm(desc="score", unit="allele", unit_scale=True, disable=not progress) as bar:
+        judged = all(plan.precision == "float32" for plan in run.plans)
         for number, (part, places) in enumerate(variants.blocks(run.genome)):
+            judged = judged or run.check_precision(part, places)
             yield None if skip(number) else run.score(part, places)
             bar.update(len(part))
 
@@ -131,6 +146,7 @@ def score_variants(
     indel: Literal["left", "compensate"] = "left",
     null: int = 0,
     null_seed: int = 0,
+    engine: Engine | Literal["auto"] = "auto",
     output: str | PathLike | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -187,6 +203,9 @@ def score_variants(
     null, null_seed : int
         How many background variants to score, alleles of the input in dinucleotide-shuffled
         windows; the column ``p_value`` then is two-sided, ``(r + 1) / (n + 1)``.
+    engine : {"auto", "incremental", "full"}
+        "full" runs ALT haplotypes, "incremental" carries the differences of alleles that keep the
+        length; "auto" takes what pays for one allele a window.
     output : path-like, optional
         A folder for Parquet parts and a manifest; or, by its ending (.tsv, .csv, .parquet, .gz of
         the first two) one file, or ``-`` for TSV on standard output, written as the scores come.
@@ -226,6 +245,8 @@ def score_variants(
         ``output`` holds another run, or this one and ``resume`` is false.
     WorkerError
         Workers died again and again.
+    PrecisionError
+        A reduced precision loses the effects, measured on the first alleles.
     OptionError, ModelError
         As for `fastseq.predict`.
 
@@ -238,8 +259,8 @@ def score_variants(
     options = {
         "length": length, "strands": strands, "shifts": tuple(shifts), "normalize": normalize,
         "anchor": anchor, "on_ref_mismatch": on_ref_mismatch, "scale": scale,
-        "pseudocount": pseudocount, "reduce": reduce, "indel": indel, "batch_size": batch_size,
-        "device": device, "precision": precision,
+        "pseudocount": pseudocount, "reduce": reduce, "indel": indel, "engine": engine,
+        "batch_size": batch_size, "device": device, "precision": precision,
     }  # fmt: skip
     run = scorer(model, genome, **options)
     source = VariantInput(variants, contig_map, regions, saturate, shard)

@@ -7,7 +7,8 @@ from torch import nn
 
 import fastseq
 from fastseq.errors import LengthError, ModelError, OptionError
-from fastseq.lower.plan import Plan, lower_all
+from fastseq.lower.ensemble import lower_all
+from fastseq.lower.plan import Plan
 from fastseq.models.specs import InputSpec, TargetSpec
 from fastseq.sequence.edits import Edits, apply
 
@@ -100,11 +101,17 @@ def test_both_engines_agree(head, strand, scale):
     seen = {"left": 3, "length": 13, "strand": strand, "scale": scale}
     y_full, full = plan.effects(rows, edits, engine="full", **seen)
     y_ref, deltas = plan.effects(rows, edits, engine="incremental", **seen)
-    assert plan.incremental_pays
+    assert not plan.not_incremental
     np.testing.assert_allclose(y_ref, y_full, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(deltas, full, rtol=1e-3, atol=2e-6 + 2e-6 * np.abs(full).max())
     outside = (edits.start < 3) | (edits.start >= 16)
     assert (deltas[outside] == 0).all()
+
+
+def test_explain_ism_says_what_pays():
+    text = fastseq.lower(network(2), length=20).explain_ism()
+    assert text.startswith("60 edits a sequence run ")
+    assert "by differences" in text
 
 
 def test_words_are_edited_on_both_strands():
@@ -127,7 +134,8 @@ def test_plans_that_cannot_carry_differences_say_why():
         plan = Plan(network(), length=20, **options)
         with pytest.raises(OptionError, match="engine='incremental' cannot run here: "):
             plan.effects(rows, Edits.substitutions(rows), engine="incremental")
-        assert not plan.incremental_pays
+        assert not plan.incremental_pays(60)
+        assert "run in full" in plan.explain_ism()
 
 
 def test_identity_edits_have_no_effect_at_all():
