@@ -36,7 +36,8 @@ def fit_affine(spec: TargetSpec, targets: np.ndarray, *, binary: bool) -> Target
     low, high, sd = float(targets.min()), float(targets.max()), float(targets.std()) or 1.0
     match spec.activation:
         case "none":
-            return replace(spec, slope=sd, offset=float(targets.mean()))
+            scale = "linear" if spec.scale == "logit" else spec.scale
+            return replace(spec, scale=scale, slope=sd, offset=float(targets.mean()))
         case "softplus" | "exp" if low < 0:
             return replace(spec, slope=sd, offset=low - 0.5 * sd)
         case "sigmoid" if low < 0 or high > 1:

@@ -15,7 +15,7 @@ from fastseq.learn.dataset import BadRows, Labelled
 from fastseq.learn.loop import Run
 from fastseq.learn.recipes import Recipe
 from fastseq.models import checkpoints, registry
-from fastseq.models.specs import InputSpec, TargetSpec
+from fastseq.models.specs import InputSpec, Scale, TargetSpec
 from fastseq.models.trees import Trees
 
 FLANKS = ("detect", "none")
@@ -60,8 +60,10 @@ def train(
     target: "str | list[str] | None" = None,
     fold: str = "fold",
     bad_rows: BadRows = "refuse",
+    pad: bool = False,
     flanks: str = "detect",
     affine: str = "auto",
+    scale: Scale | None = None,
     seed: int = 0,
     path: "str | os.PathLike | None" = None,
     resume: bool = False,
@@ -88,10 +90,15 @@ def train(
         Columns of a table.
     bad_rows : {"refuse", "drop"}
         What happens to rows that cannot be read or have no finite target.
+    pad : bool
+        Let shorter sequences end in N; refused otherwise.
     flanks : {"detect", "none"}
         Whether bases that all rows share at their ends become the model's flanks.
     affine : {"auto", "none"}
         Whether the map from labels to the head's units is fitted on the training fold.
+    scale : {"linear", "counts", "log2", "ln"}, optional
+        What the labels are, which decides how a log2 fold change is formed; by default what the
+        model was published for.
     seed : int
         Decides weights, order, augmentation and dropout.
     path : path, optional
@@ -123,12 +130,15 @@ def train(
     """
     plan = recipes.recipe(recipe, **changes)
     reading = {"sequence": sequence, "targets": target, "fold": fold, "bad_rows": bad_rows}
+    reading["pad"] = pad
     rows = dataset.read(data, **reading)
     rows, train_rows, val_rows = dataset.split(rows, validation, seed=seed, **reading)
     # everything random below follows from the seed, and the caller's generator stays as it was
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network, binary = _fit_to_data(model, rows, train_rows, sizes or {}, flanks, affine, plan)
+        network, binary = _fit_to_data(
+            model, rows, train_rows, sizes or {}, flanks, affine, scale, plan
+        )
         if path is not None:
             _check_path(path, network)
         run = Run(
@@ -158,6 +168,7 @@ def _fit_to_data(
     sizes: dict[str, Any],
     flanks: str,
     affine: str,
+    scale: Scale | None,
     plan: Recipe,
 ) -> tuple[nn.Module, bool]:
     """Return the network with the specs that these rows ask for, and whether they are classes."""
@@ -186,6 +197,8 @@ def _fit_to_data(
         head = replace(head, tasks=rows.tasks)
     if affine == "auto":
         head = targets.fit_affine(head, rows.targets[train_rows], binary=binary)
+    if scale is not None:
+        head = replace(head, scale=scale)
     targets.check_reach(head, rows.targets[train_rows], train_rows)
     model.target_spec = replace(head, reverse_complement=plan.strands != "forward")
     return model, binary
@@ -195,11 +208,11 @@ def _by_name(
     name: "str | os.PathLike", length: int, tasks: int, binary: bool, sizes: dict[str, Any]
 ) -> nn.Module:
     """Return a new network of the table, or the one of a checkpoint."""
-    if str(name) not in registry.BY_NAME and os.fspath(name).endswith(".safetensors"):
+    if str(name) not in registry.BY_NAME and Path(name).suffix == ".safetensors":
         return checkpoints.load(name)
     known = registry.entry(str(name)).sizes
     asked = {"length": length, "tasks": tasks}
-    asked |= {"activation": "none", "objective": "binary"} if binary else {}
+    asked |= {"activation": "none", "objective": "binary"} if binary else {"classes": 1}
     return registry.build(str(name), **{k: v for k, v in asked.items() if k in known} | sizes)
 
 

@@ -158,6 +158,13 @@ def test_labels_of_0_and_1_make_a_classifier(rows):
     assert result.best["auroc"] > 0.8
 
 
+def test_the_meaning_of_the_numbers_follows_the_labels(rows):
+    model = fit(rows, "deepromoter", sizes={"dropout": 0.0}).model
+    assert (model.sizes["classes"], model.target_spec.scale) == (1, "linear")
+    assert fit(rows, "motif_cnn", sizes={"pools": (1, 2, 2, 2)}).model.target_spec.scale == "linear"
+    assert fit(rows, scale="log2").model.target_spec.scale == "log2"
+
+
 def test_a_head_that_cannot_reach_a_label_names_the_row(rows):
     codes, gc = rows
     with pytest.raises(TargetError, match=r"row \d+ has target -0\.\d+, which a softplus head"):
