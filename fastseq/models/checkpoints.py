@@ -86,7 +86,7 @@ def describe(path: str | os.PathLike) -> dict[str, Any]:
         raise MissingFileError(f"there is no checkpoint {path}")
     try:
         with open(path, "rb") as file:
-            head = file.read(4)
+            head = file.read(9)
         _refuse_pickle(path, head)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -111,7 +111,8 @@ def describe(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def _refuse_pickle(path: Path, head: bytes) -> None:
-    if head.startswith(b"\x80") or head == b"PK\x03\x04":
+    # the first eight bytes of safetensors are a length, which may begin as a pickle does
+    if head[8:] != b"{" and head.startswith((b"\x80", b"PK\x03\x04")):
         raise CheckpointError(
             f"{path} is a pickle (torch.save), which can run any code when loaded; load it where "
             "you trust it and write it anew with fastseq.models.save"

@@ -58,6 +58,13 @@ def test_pickles_are_refused_unopened(tmp_path):
     assert not (tmp_path / "exploded").exists()
 
 
+def test_no_length_of_the_header_looks_like_a_pickle(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    for extra in range(0, 256, 8):  # safetensors pads its header to eight bytes
+        models.save(model, path, training={"note": "x" * extra})
+        assert describe(path)["training"]["note"] == "x" * extra
+
+
 def test_every_truncation_is_noticed(model, tmp_path):
     path = models.save(model, tmp_path / "m.safetensors")
     content = path.read_bytes()
