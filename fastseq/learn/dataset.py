@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from fastseq.arrays import UNKNOWN, Codes, Text
-from fastseq.errors import OptionError, ShapeError, TableError, TargetError
+from fastseq.errors import LengthError, OptionError, ShapeError, TableError, TargetError
 from fastseq.io.tables import SEQUENCE_COLUMNS, pick, read_table
 from fastseq.sequence.encode import Ragged, decode, encode
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TARGET_COLUMNS = ("maude_expr", "expression", "expr", "label", "target", "y", "rna_dna_ratio")
 VALIDATION = ("val", "valid", "validation")
-READABLE = b"ACGTUNRYSWKMBDHVacgtunryswkmbdhv"
+READABLE = b"ACGTUNRYSWKMBDHVacgtunryswkmbdhv-."
 # fewer rows than this may share their ends by chance
 ROWS_FOR_FLANKS = 32
 
@@ -59,6 +59,7 @@ def read(
     targets: str | Sequence[str] | None = None,
     fold: str = "fold",
     bad_rows: BadRows = "refuse",
+    pad: bool = False,
 ) -> Labelled:
     """Return labelled sequences from a file, a table, a pair of arrays, or a simulated task.
 
@@ -69,6 +70,8 @@ def read(
         Columns of a table; otherwise seq or sequence, and the first of ``TARGET_COLUMNS``.
     bad_rows : {"refuse", "drop"}
         What happens to rows whose sequence cannot be read or whose target is not finite.
+    pad : bool
+        Let shorter sequences end in N.
 
     Raises
     ------
@@ -78,6 +81,8 @@ def read(
         The table has no such column, or no row is left.
     TargetError
         Rows are bad and ``bad_rows="refuse"``; the first five are named.
+    LengthError
+        The sequences that are left differ in length, without ``pad``.
     """
     if bad_rows not in ("refuse", "drop"):
         raise OptionError(f"bad_rows={bad_rows!r}; expected 'refuse' or 'drop'")
@@ -122,11 +127,11 @@ def read(
         np.empty((len(keep), 0), np.uint8), labels, tuple(names), folds, cluster, dropped
     )
     if keep.all():
-        return replace(everything, codes=encode(seqs))
+        return replace(everything, codes=_encoded(seqs, pad))
     kept = [seqs[row] for row in np.flatnonzero(keep)]
     return replace(
         everything,
-        codes=encode(kept),
+        codes=_encoded(kept, pad),
         targets=labels[keep],
         fold=None if folds is None else folds[keep],
         cluster=None if cluster is None else cluster[keep],
@@ -262,9 +267,25 @@ def _number(value: object) -> float:
         return np.nan
 
 
+def _encoded(seqs: Text | Ragged, pad: bool) -> Codes:
+    """Return the codes of rows of one length, or of any lengths with ``pad``."""
+    codes = encode(seqs, unknown="iupac")
+    if not pad and getattr(seqs, "dtype", None) != np.uint8:
+        lengths = np.fromiter(map(len, seqs), np.int64, len(codes))
+        odd = np.flatnonzero(lengths != lengths[:1])
+        if odd.size:
+            raise LengthError(
+                f"row {odd[0]} is {lengths[odd[0]]} bp long, row 0 is {lengths[0]} bp "
+                f"({lengths.min()} to {lengths.max()} bp in all); pass pad=True to let the "
+                "shorter end in N"
+            )
+    return codes
+
+
 def _readable(seqs: Text | Ragged) -> np.ndarray:
     """Return which rows hold IUPAC letters, at least one and nothing else."""
     if isinstance(seqs, Ragged) or (isinstance(seqs, np.ndarray) and seqs.dtype == np.uint8):
+        # one buffer: encoding names its first bad letter
         return np.ones(len(seqs), bool)
     rows = [s.encode("ascii", "replace") if isinstance(s, str) else s for s in seqs]
     return np.array(

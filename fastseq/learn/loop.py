@@ -94,6 +94,7 @@ class Run:
                     started = time.perf_counter()
                     loss = self._epoch(stage, epoch, begin, opt, average, bar)
                     row = {"epoch": epoch, "loss": loss, **self.validate(self._judged(average))}
+                    self._check_finite(row["val_loss"], epoch, self.steps)
                     row["lr"] = opt.param_groups[0]["lr"]
                     row["seconds"] = time.perf_counter() - started
                     self._remember(row, average)
@@ -207,10 +208,14 @@ class Run:
 
     def _remember(self, row: dict, average: AveragedModel | None) -> None:
         self.history.append(row)
-        figure = row[self.figure]
-        if not self.best or figure > self.best[self.figure]:
+        if not self.best or self._merit(row) > self._merit(self.best):
             self.best = row
             self.best_weights = saved.copy(self.model if average is None else average.module)
+
+    def _merit(self, row: dict) -> tuple[bool, float]:
+        """Return the figure; the loss, below any figure, where rows of one label have none."""
+        known = math.isfinite(row[self.figure])
+        return known, row[self.figure] if known else -row["val_loss"]
 
     def _waited_too_long(self) -> bool:
         patience = self.recipe.patience

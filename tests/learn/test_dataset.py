@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastseq.errors import OptionError, ShapeError, TableError, TargetError
+from fastseq.errors import (
+    DTypeError,
+    LengthError,
+    OptionError,
+    SequenceError,
+    ShapeError,
+    TableError,
+    TargetError,
+)
 from fastseq.learn import dataset
 from fastseq.sequence.encode import encode
 
@@ -34,6 +42,23 @@ def test_bad_rows_are_counted_and_named():
     rows = dataset.read((seqs, y), bad_rows="drop")
     assert len(rows) == 1
     assert rows.dropped.startswith("3 of 5 rows")
+
+
+def test_lengths_differ_only_where_padding_is_asked_for():
+    y = [1.0, 2.0, 3.0]
+    for seqs in (["ACGT", "AC", "ACG"], np.array(["ACGT", "AC", "ACG"])):
+        with pytest.raises(LengthError, match=r"row 1 is 2 bp long, row 0 is 4 bp \(2 to 4 bp"):
+            dataset.read((seqs, y))
+        assert dataset.read((seqs, y), pad=True).codes[1].tolist() == [0, 1, 4, 4]
+
+
+def test_letters_and_codes_in_arrays_are_read_or_refused():
+    letters = np.frombuffer(b"ACGTAC-ZACGT", np.uint8).reshape(3, 4)
+    with pytest.raises(SequenceError, match="row 1 has 'Z' at position 3"):
+        dataset.read((letters, [1.0, 2.0, 3.0]))
+    with pytest.raises(DTypeError, match="up to 9; expected codes"):
+        dataset.read((np.full((3, 4), 9, np.uint8), [1.0, 2.0, 3.0]))
+    assert dataset.read((["A-G.", "RYSW"], [1.0, 2.0])).codes.tolist() == [[0, 4, 2, 4], [4] * 4]
 
 
 def test_more_than_five_bad_rows_are_cut_short():
