@@ -62,7 +62,9 @@ config_option = click.option(
     help="TOML file whose keys are options of this verb.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-seed_option = click.option("--seed", default=0, show_default=True, help="Names every draw.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Names every draw."
+)
 
 
 def verb(name: str) -> Callable[[Callable[..., None]], click.Command]:

@@ -9,7 +9,15 @@ import numpy as np
 
 import fastseq
 from fastseq.cli.columns import choose_columns
-from fastseq.cli.options import json_option, note, output_option, quiet, seed_option, verb
+from fastseq.cli.options import (
+    device_option,
+    json_option,
+    note,
+    output_option,
+    quiet,
+    seed_option,
+    verb,
+)
 from fastseq.errors import LengthError, OptionError
 from fastseq.io.tables import read_table
 

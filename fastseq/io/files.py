@@ -149,9 +149,11 @@ def replacing(path: PathLike) -> Iterator[Path]:
     Raises
     ------
     UnreadableFileError
-        The folder does not take files (missing, read-only or full).
+        The folder does not take files (missing, read-only or full), or the path is a folder.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UnreadableFileError(f"{path}: cannot be written: it is a folder")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         try:

@@ -155,7 +155,7 @@ def write_table(frame: "pd.DataFrame", path: str | PathLike) -> None:
         frame.to_parquet(sink, compression="zstd", index=False)
         write_bytes(path, sink.getvalue())
         return
-    if plain.endswith((".xlsx", ".xls", ".feather", ".h5")):
+    if plain.endswith((".xlsx", ".xls", ".feather", ".h5", ".npz", ".npy", ".safetensors")):
         raise OptionError(f"{name}: expected a name ending in .parquet, .tsv, .csv or .gz of these")
     separator = "," if plain.endswith(".csv") else "\t"
     data = frame.to_csv(sep=separator, index=False, lineterminator="\n").encode()

@@ -145,7 +145,7 @@ def build(name: str, **sizes: Any) -> nn.Module:
     Raises
     ------
     OptionError
-        The table has no such model, or the model no such size.
+        The table has no such model, the model no such size, or a size it cannot be built with.
 
     Examples
     --------
@@ -158,6 +158,10 @@ def build(name: str, **sizes: Any) -> nn.Module:
             f"{name} has no size {', '.join(sorted(unknown))}; it has {', '.join(row.sizes)}"
         )
     sizes = {**row.sizes, **sizes}
-    model = row.make(**sizes)
+    try:
+        model = row.make(**sizes)
+    except (TypeError, RuntimeError) as error:
+        given = ", ".join(f"{size}={value!r}" for size, value in sizes.items())
+        raise OptionError(f"{name} cannot be built with {given}: {error}") from error
     model.name, model.sizes = name, sizes
     return model

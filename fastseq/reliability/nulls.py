@@ -99,7 +99,8 @@ def replicate(
     Raises
     ------
     OptionError
-        An unknown kind, a negative number of times, or fewer than two sequences to exchange.
+        An unknown kind, a negative number of times or seed, or fewer than two sequences to
+        exchange.
     """
     if kind not in KINDS:
         raise OptionError(f"null_kind={kind!r}; expected one of {', '.join(KINDS)}")
@@ -108,6 +109,8 @@ def replicate(
             f"null_kind={kind!r} exchanges maps between sequences and there is {len(codes)}; "
             "pass null_kind='shift'"
         )
+    if seed < 0:
+        raise OptionError(f"seed={seed}; expected 0 or more")
     bits = metric.bits(codes)
     found: list[dict[int, float]] = [{}] * times
     means, residuals = _by_base(codes, scores) if kind == "composition" else (None, scores)

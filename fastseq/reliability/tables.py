@@ -234,10 +234,13 @@ def codes_beside(seqs: Text | Ragged, maps: Any) -> Codes:
     ------
     ShapeError
         One sequence, where n of them are expected.
+    SequenceError
+        A letter outside IUPAC.
     """
     shape = np.shape(getattr(maps, "raw", maps))
     is_array = isinstance(seqs, np.ndarray) and seqs.dtype.kind not in "SUO"
-    codes = encode(seqs, length=None if is_array or len(shape) not in (2, 3) else shape[-1])
+    length = None if is_array or len(shape) not in (2, 3) else shape[-1]
+    codes = encode(seqs, unknown="iupac", length=length)
     if codes.ndim != 2:
         raise ShapeError(
             f"one sequence of {codes.shape[-1]} bp; expected n of them beside maps (n, 4, length) "

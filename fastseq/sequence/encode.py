@@ -228,7 +228,12 @@ _FORMS: dict[tuple, tuple[native.Form, np.dtype, int]] = {}
 
 def _form(layout, dtype, unknown, ambiguity, alphabet) -> tuple[native.Form, np.dtype, int]:
     """Return what the kernel needs to know of a one-hot block, made once for each choice."""
-    item = np.dtype(dtype)
+    try:
+        item = np.dtype(dtype)
+    except TypeError as error:
+        raise DTypeError(
+            f"dtype is {dtype!r}; expected bool, an integer or a float type"
+        ) from error
     if item.kind not in "biuf" or item.itemsize > 8:
         raise DTypeError(f"dtype is {item}; expected bool, an integer or a float type")
     for name, value, choices in (
@@ -249,7 +254,7 @@ def _form(layout, dtype, unknown, ambiguity, alphabet) -> tuple[native.Form, np.
     per_text = per_code[code_of]
     if ambiguity == "fraction":
         for code, bases in letters.IUPAC.items():
-            part = [letter in bases for letter in "ACGT"] / np.float64(len(bases))
+            part = [(letter in bases) / len(bases) for letter in "ACGT"]
             per_text[[ord(code), ord(code.lower())]] = part
     of_codes = per_code[np.minimum(np.arange(256), count)]
     nucleic = letters.is_nucleic(alphabet) and ambiguity == "unknown"

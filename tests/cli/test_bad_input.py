@@ -139,3 +139,42 @@ def test_an_unreadable_gzip_leaves_no_half_written_file(run):
     line = one_line(run("kmers", "cut.fa.gz", "-o", "out.tsv"))
     assert "cut.fa.gz" in line
     assert [file.name for file in Path().iterdir()] == ["cut.fa.gz"]
+
+
+@pytest.mark.parametrize("name", ["foo", "cuda:99"])
+def test_a_device_that_is_not_there(run, model, fasta, table, name):
+    for arguments in (
+        ["predict", "-m", model, fasta],
+        ["train", "--data", table, "--model", "tum_cnn"],
+    ):
+        assert f"--device {name} does not run here" in one_line(run(*arguments, "--device", name))
+
+
+def test_the_page_does_not_replace_what_it_shows(run, model, fasta):
+    assert run("ism", "-m", model, fasta, "-o", "maps.npz", "-q").exit_code == 0
+    before = Path("maps.npz").read_bytes()
+    assert "one of the results" in one_line(run("report", "maps.npz", "-o", "maps.npz"))
+    assert Path("maps.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [(".", "it is a folder"), ("out.npz", "ending in"), ("none/out.tsv", "no folder none")],
+)
+def test_names_that_take_no_table(run, model, fasta, output, message):
+    assert message in one_line(run("predict", "-m", model, fasta, "-o", output, "-q"))
+    assert [file.name for file in Path().iterdir()] == ["seqs.fa"]
+
+
+def test_gaps_are_unknown_bases(run, model):
+    lines = ["A" * 20 + letter + "C" * 19 for letter in "-.nR"]
+    answers = run("predict", "-m", model, "-", "-q", stdin="name,seq\n" + "\n".join(
+        f"{row},{line}" for row, line in enumerate(lines)
+    )).stdout.splitlines()[1:]  # fmt: skip
+    assert len({line.split("\t")[1] for line in answers}) == 1
+
+
+def test_sizes_a_network_cannot_have(run, table):
+    for size in ("channels=-3", "channels=x"):
+        result = run("train", "--data", table, "--model", "tum_cnn", "--size", size, "-q")
+        assert "tum_cnn cannot be built with" in one_line(result)

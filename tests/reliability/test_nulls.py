@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastseq.errors import OptionError, SequenceError
 from fastseq.reliability.kld import kmer_kld
 
 
@@ -26,3 +27,11 @@ def test_two_sequences_may_still_be_turned():
     codes = random.integers(0, 4, (2, 60), dtype=np.uint8)
     null = kmer_kld(codes, random.normal(size=(2, 4, 60)), null=30, null_kind="shift").null
     assert abs(null.z) < 10
+
+
+def test_seeds_and_letters_that_cannot_be():
+    maps = np.ones((2, 4, 8))
+    with pytest.raises(OptionError, match="seed=-1"):
+        kmer_kld(["ACGTACGT"] * 2, maps, null=2, seed=-1)
+    with pytest.raises(SequenceError, match="row 1 has 'Z'"):
+        kmer_kld(["ACGTACGT", "ACGTZCGT"], maps)

@@ -226,6 +226,12 @@ def test_foreign_letters_are_named(path):
     assert encode("ACGTUNacgtun", unknown="error").max() == 4
 
 
+@pytest.mark.parametrize("dtype", ["foo", complex, object, "S1"])
+def test_dtypes_that_hold_no_numbers(dtype):
+    with pytest.raises(DTypeError, match="expected bool, an integer or a float type"):
+        one_hot("ACGT", dtype=dtype)
+
+
 def test_out_is_written_whole_or_not_at_all(path):
     out = np.full((2, 5), 9, np.uint8)
     assert encode(["ACGTN", "A"], out=out) is out
