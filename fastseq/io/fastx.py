@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -193,11 +193,11 @@ def _record(header: str, parts: list[bytes]) -> Record:
 
 
 @contextmanager
-def _stream(path) -> Iterator[io.BufferedReader]:
+def _stream(path) -> Iterator[Any]:
     """Open a file or standard input, through gzip where its first bytes say so."""
     try:
         # closed below, together with what reads through it
-        raw = sys.stdin.buffer if str(path) == "-" else Path(path).open("rb")  # noqa: SIM115
+        raw: Any = sys.stdin.buffer if str(path) == "-" else Path(path).open("rb")  # noqa: SIM115
     except FileNotFoundError:
         raise MissingFileError(f"there is no file {path}") from None
     except OSError as error:

@@ -166,7 +166,7 @@ def pack(seqs, *, threads: int | None = None) -> Packed:
         pool.resolve(threads, rows.total),
     )
     runs = [np.empty((0, 3), np.int64)]
-    for row in np.flatnonzero(unknown):
+    for row in np.flatnonzero(unknown).tolist():
         found = np.empty((native.runs(rows.capsule, row, np.empty((0, 2), np.int64)), 2), np.int64)
         native.runs(rows.capsule, row, found)
         runs.append(np.insert(found, 0, row, axis=1))

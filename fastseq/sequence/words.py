@@ -105,10 +105,10 @@ def kmer_order(k: int, tool: str) -> np.ndarray:
     theirs = np.arange(4**k)
     digits = [theirs >> 2 * i & 3 for i in range(k)]  # least significant first
     if tool in ("tangermeme", "bionumpy"):
-        return sum(digit << 2 * (k - 1 - i) for i, digit in enumerate(digits))
+        return np.sum([digit << 2 * (k - 1 - i) for i, digit in enumerate(digits)], axis=0)
     if tool == "cogent3":
         code = np.array([3, 1, 0, 2])  # T C A G
-        return sum(code[digit] << 2 * i for i, digit in enumerate(digits))
+        return np.sum([code[digit] << 2 * i for i, digit in enumerate(digits)], axis=0)
     raise OptionError(f"tool is {tool!r}; expected one of {', '.join(ORDERS)}")
 
 
