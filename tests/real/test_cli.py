@@ -42,8 +42,8 @@ def model(call, promoters, folder):
     path = folder / "model.safetensors"
     result = call(
         "train", "--data", promoters, "--model", "tum_cnn", "--sequence-column", "seq",
-        "--target-column", "maude_expr", "--fold-column", "fold", "--epochs", 2,
-        "--size", "channels=16", "-o", path,
+        "--target-column", "maude_expr", "--fold-column", "fold", "--epochs", 4,
+        "--batch-size", 64, "--size", "channels=16", "-o", path,
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     assert "17 + 13 bp" in result.stderr
