@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from fastseq._lazy import load
 from fastseq.arrays import Codes
 from fastseq.io.fasta import Genome
-from fastseq.lower.plan import Plan
+from fastseq.lower.plan import Engine, Plan
 from fastseq.models.specs import OutputScale
 from fastseq.run import views as viewed
+from fastseq.run.precision import check_precision
 from fastseq.run.views import Views
 from fastseq.score.columns import variant_columns
 from fastseq.score.effects import empirical_p_values, jensen_shannon, log2_fold_change, shares
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # bytes of reference rows held at once
 ROWS_BYTES = 32 << 20
+# alleles of the first block from which a reduced precision is judged
+PRECISION_SAMPLE = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,8 @@ class Scorer:
         Whether an indel moves what is behind it, or both flanks in turn, averaged.
     null : float32, (n, tasks), optional
         Effects of background variants, against which p-values are counted.
+    engine : {"full", "incremental"}
+        One for the whole run, so that the same SNV has the same bits wherever it comes from.
     """
 
     plans: Sequence[Plan]
@@ -64,6 +69,7 @@ class Scorer:
     reduce: Literal["sum", "mean"] | None = None
     indel: Literal["left", "compensate"] = "left"
     null: NDArray[np.float32] | None = None
+    engine: Engine = "full"
 
     @property
     def several(self) -> bool:
@@ -223,7 +229,32 @@ class Scorer:
             left=self.views.reach,
             length=self.length,
             scale=self.scale,
+            engine=self.engine,
         )
+
+    def check_precision(self, block: Variants, places: NDArray[np.int32]) -> bool:
+        """Compare a reduced precision with float32 on a block; return whether it held any allele.
+
+        Raises
+        ------
+        PrecisionError
+            The precision loses the effects.
+        """
+        found = self.resolve(block, places)
+        ok = np.flatnonzero(found.status == OK)[:PRECISION_SAMPLE]
+        if not len(ok):
+            return False
+        codes, edits, _ = self.reference_rows(block, found, ok)
+        check_precision(
+            self.plans,
+            codes,
+            edits,
+            self.views,
+            left=self.views.reach,
+            length=self.length,
+            scale=self.scale,
+        )
+        return True
 
     def _table(
         self, block: Variants, found: Alleles, scores: dict[str, NDArray[np.float32]]

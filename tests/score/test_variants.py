@@ -13,6 +13,7 @@ from fastseq.errors import (
     ContigError,
     FastseqWarning,
     OptionError,
+    PrecisionError,
     ReferenceMismatchError,
     TableError,
 )
@@ -410,3 +411,18 @@ def test_p_values_count_shuffled_backgrounds(texts, genome):
     )
     with pytest.raises(OptionError, match="no allele can be scored"):
         score_variants(model, ["c1:1:A:<X>"], genome, null=9)
+
+
+def test_both_engines_agree_and_a_lost_precision_is_refused(texts, genome):
+    model = build("tum_resnet", length=40).eval()
+    variants = table_of(texts, 30, 14)
+    full = score_variants(model, variants, genome, engine="full")
+    carried = score_variants(model, variants, genome, engine="incremental")
+    size = full["diff"].abs().median()
+    np.testing.assert_allclose(carried["diff"], full["diff"], atol=1e-3 * size)
+    with pytest.raises(OptionError, match="engine='fast'; expected"):
+        score_variants(model, variants, genome, engine="fast")
+    high = Net(InputSpec(40))
+    high.head.bias.data[:] = 1000
+    with pytest.raises(PrecisionError, match="bfloat16 loses the effects"):
+        score_variants(high, variants, genome, precision="bfloat16")
