@@ -123,7 +123,7 @@ static void one_hot_matrix(const form_t *f, const uint8_t *s, ptrdiff_t stride, 
         return;
     }
 #if FASTSEQ_X86
-    if (f->kind == FORM_U8 && !f->last && cpu == CPU_AVX512 && length >= 64 && length <= 128) {
+    if (f->kind == FORM_U8 && !f->last && cpu == CPU_AVX512 && length >= 64 && length <= 256) {
         ncl_u8_short_avx512(s, stride, (size_t)n, (size_t)length, o,
                             codes ? &code_bits : &text_bits);
         return;

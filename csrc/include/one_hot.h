@@ -45,22 +45,38 @@ AVX512 static inline void channel_u8_avx512(const uint8_t *bits, size_t n, uint8
     }
 }
 
-/* Rows of 64 to 128 live in two registers, the second overlapping the first. */
+/* Rows of 64 to 256 live in registers, the last one overlapping the one before. */
+#define NCL_U8_SHORT(VECTORS)                                                                      \
+    AVX512 static void ncl_u8_short##VECTORS(const uint8_t *s, ptrdiff_t stride, size_t rows,      \
+                                             size_t n, uint8_t *o, const lookup_t *l) {            \
+        const lookup64_t r = lookup64(l);                                                          \
+        const __m512i one = _mm512_set1_epi8(1);                                                   \
+        for (size_t i = 0; i < rows; i++, s += stride) {                                           \
+            __m512i c[VECTORS];                                                                    \
+            for (int j = 0; j < VECTORS; j++)                                                      \
+                c[j] = look64(&r, _mm512_loadu_si512(s + (j + 1 < VECTORS ? 64 * (size_t)j         \
+                                                                          : n - 64)));             \
+            for (int k = 0; k < 4; k++, o += n) {                                                  \
+                const __m512i bit = _mm512_set1_epi8((char)(1 << k));                              \
+                for (int j = 0; j < VECTORS; j++)                                                  \
+                    _mm512_storeu_si512(                                                           \
+                        o + (j + 1 < VECTORS ? 64 * (size_t)j : n - 64),                           \
+                        _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(c[j], bit), one));             \
+            }                                                                                      \
+        }                                                                                          \
+    }
+NCL_U8_SHORT(1)
+NCL_U8_SHORT(2)
+NCL_U8_SHORT(3)
+NCL_U8_SHORT(4)
+
 AVX512 static void ncl_u8_short_avx512(const uint8_t *s, ptrdiff_t stride, size_t rows, size_t n,
                                        uint8_t *o, const lookup_t *l) {
-    const lookup64_t r = lookup64(l);
-    const __m512i one = _mm512_set1_epi8(1);
-    const size_t second = n - 64;
-    for (size_t i = 0; i < rows; i++, s += stride) {
-        const __m512i a = look64(&r, _mm512_loadu_si512(s));
-        const __m512i b = look64(&r, _mm512_loadu_si512(s + second));
-        for (int k = 0; k < 4; k++, o += n) {
-            const __m512i bit = _mm512_set1_epi8((char)(1 << k));
-            _mm512_storeu_si512(o,
-                                _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(a, bit), one));
-            _mm512_storeu_si512(o + second,
-                                _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(b, bit), one));
-        }
+    switch ((n + 63) / 64) {
+        case 1: ncl_u8_short1(s, stride, rows, n, o, l); break;
+        case 2: ncl_u8_short2(s, stride, rows, n, o, l); break;
+        case 3: ncl_u8_short3(s, stride, rows, n, o, l); break;
+        default: ncl_u8_short4(s, stride, rows, n, o, l);
     }
 }
 
@@ -77,21 +93,21 @@ AVX512 static void ncl_u8_avx512(const uint8_t *s, size_t n, uint8_t *o, size_t 
 AVX512 static inline void channel_f32_avx512(const uint8_t *bits, size_t n, float *o, int k,
                                              float rest) {
     const __m512 one = _mm512_set1_ps(1.0f), other = _mm512_set1_ps(rest);
-    const __m128i bit = _mm_set1_epi8((char)(1 << k));
-    size_t head = ((64 - ((uintptr_t)o & 63)) & 63) / 4;
-    if (head > n || n < 256) head = 0;
-    for (size_t i = 0; i < n;) {
-        const size_t step = head ? head : n - i < 16 ? n - i : 16;
-        const __mmask16 m = (__mmask16)((1u << step) - 1);
-        const __m128i c = _mm_maskz_loadu_epi8(m, bits + i);
-        __m512 v = _mm512_maskz_mov_ps(_mm_test_epi8_mask(c, bit), one);
-        if (rest != 0.0f) v = _mm512_mask_mov_ps(v, _mm_testn_epi8_mask(c, c), other);
-        if (step < 16)
-            _mm512_mask_storeu_ps(o + i, m, v);
-        else
-            _mm512_storeu_ps(o + i, v);
-        i += step;
-        head = 0;
+    const __m512i bit = _mm512_set1_epi8((char)(1 << k));
+    for (size_t i = 0; i < n; i += 64) {
+        const size_t left = n - i;
+        const __m512i c = left < 64 ? _mm512_maskz_loadu_epi8(first_lanes(left), bits + i)
+                                    : _mm512_loadu_si512(bits + i);
+        const uint64_t hit = _mm512_test_epi8_mask(c, bit);
+        const uint64_t none = rest != 0.0f ? _mm512_testn_epi8_mask(c, c) : 0;
+        for (size_t b = 0; b < 64 && b < left; b += 16) {
+            __m512 v = _mm512_maskz_mov_ps((__mmask16)(hit >> b), one);
+            v = _mm512_mask_mov_ps(v, (__mmask16)(none >> b), other);
+            if (left - b < 16)
+                _mm512_mask_storeu_ps(o + i + b, (__mmask16)first_lanes(left - b), v);
+            else
+                _mm512_storeu_ps(o + i + b, v);
+        }
     }
 }
 
