@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from fastseq._lazy import load
 from fastseq.errors import TableError
@@ -195,7 +195,7 @@ def _listed(source: "pd.DataFrame") -> str:
 
 def _keys(table: "pd.DataFrame", way: str, *, first: bool) -> "pd.DataFrame":
     """Return the keys of a table's rows as one way of joining sees them."""
-    keys = table[KEYS].copy()
+    keys = table.loc[:, KEYS].copy()
     if way == "normalised" and "norm_pos" in table:
         keys["pos"] = table.norm_pos.astype("Float64").fillna(-1).astype(np.int64)
         keys["ref"], keys["alt"] = table.norm_ref, table.norm_alt
@@ -234,7 +234,7 @@ def _agreement(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, floa
     return {
         "rows": len(a),
         "pearson": float(np.corrcoef(a, b)[0, 1]) if spread else np.nan,
-        "spearman": float(spearmanr(a, b)[0]) if spread else np.nan,
+        "spearman": float(np.corrcoef(rankdata(a), rankdata(b))[0, 1]) if spread else np.nan,
         "slope": float((a @ b) / (a @ a)) if a.any() else np.nan,
         "same_sign": float((np.sign(a) == np.sign(b)).mean()) if len(a) else np.nan,
         "apart": float(np.median(abs(a - b))) if len(a) else np.nan,
