@@ -61,6 +61,9 @@ def journey(data: Path, home: Path, epochs: int, checkpoint: str | None) -> Iter
     if checkpoint is None:
         train = ["train", "--data", promoters, "--model", "tum_resnet", *COLUMNS]
         yield run(*train, "--epochs", str(epochs), "-o", model)
+    learnt = json.loads(run("models", "explain", model, "--json")["printed"])
+    history = learnt["training"]["history"]
+    yield {"command": f"fastseq train: {learnt['name']}", "exit": 0, "history": history}
     yield run("evaluate", "-m", model, "--data", promoters, *COLUMNS, "--fold", "val", "--json")
     held_out(Path(promoters), Path(held))
     yield run("predict", "-m", model, held, "-o", str(home / "y.tsv"))
@@ -90,7 +93,7 @@ def main() -> None:
         text = text.replace(options.checkpoint, "model.safetensors")
     path = save("cli.journey", json.loads(text), "python -m benchmarks.cli.journey")
     for row in json.loads(text):
-        print(row["exit"], row["cpu_seconds"], "s", row["command"], row["printed"], *row["notes"])
+        print(*row.values())
     print(path)
 
 
