@@ -1,6 +1,5 @@
 """Differences carried through a chain by PyTorch, without gathers: works for every layer."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -107,14 +106,14 @@ def vector_step(
 
 
 class Frame(NamedTuple):
-    """Where the windows of a map lie: the first site's at [start, end), the next `step` further.
+    """Where the windows of a map lie: the first site's at [start, end), the others behind it.
 
-    Windows as wide as the map are the whole map for every site, with step 0.
+    Windows as wide as the map are the whole map for every site.
     """
 
     start: int
     end: int
-    step: int
+    stride: int  # bases from one position to the next
     whole: bool
 
     @property
@@ -127,7 +126,7 @@ class Frame(NamedTuple):
         halo = (step.kernel - 1) * step.dilation
         start = self.start * step.stride - step.before
         end = (self.end - 1) * step.stride - step.before + halo + 1
-        return Frame(start, end, self.step * step.stride, self.whole)
+        return Frame(start, end, max(1, self.stride // step.stride), self.whole)
 
 
 class Window(NamedTuple):
@@ -147,8 +146,8 @@ class Window(NamedTuple):
 class TorchDeltas:
     """The chain over the edits of one sequence at a time.
 
-    Sites whose starts differ by a multiple of the chain's period have windows of one shape, so
-    windows of the reference are strided views, and no row is gathered.
+    Sites whose starts differ by a multiple of the chain's period have windows of one shape. Where
+    they are also equally far apart, windows of the reference are strided views.
     """
 
     def __init__(self, chain: Chain, table: Tensor) -> None:
@@ -182,9 +181,11 @@ class TorchDeltas:
             if ends is not None
         )
         size = max(1, ROWS // (widest * alternatives))
-        for run in _progressions(sites.start, chain.period):
-            for first in range(0, len(run), size):
-                part = run[first : first + size]
+        phase = sites.start % chain.period
+        for residue in np.unique(phase):
+            same = np.flatnonzero(phase == residue)
+            for first in range(0, len(same), size):
+                part = same[first : first + size]
                 rows = torch.from_numpy(part[:, None] * alternatives + np.arange(alternatives))
                 for dense, delta in zip(out, _Pass(self, maps, sites[part]).outputs()):
                     if delta is not None:
@@ -196,20 +197,6 @@ def _stem(step: Step, table: Tensor) -> Tensor:
     """Return what substitutions add to a convolution: (5 old, 5 new, kernel, cout)."""
     answer = torch.einsum("oct,ac->ato", step.arguments["weight"].flip(2), table)
     return (answer[None] - answer[:, None]).contiguous()
-
-
-def _progressions(start: NDArray[np.int64], period: int) -> Iterator[NDArray[np.int64]]:
-    """Yield runs of sites whose starts grow by one multiple of the period."""
-    order = np.lexsort((start, start % period))
-    steps = np.diff(start[order])
-    first = 0
-    while first < len(order):
-        last = first + 1
-        if last < len(order) and steps[first] > 0 and steps[first] % period == 0:
-            other = np.flatnonzero(steps[first:] != steps[first])
-            last += int(other[0]) if len(other) else len(steps) - first
-        yield order[first:last]
-        first = last
 
 
 class Maps:
@@ -265,7 +252,9 @@ class _Pass:
     def __init__(self, engine: TorchDeltas, maps: Maps, sites: Sites) -> None:
         self.chain, self.stems, self.maps = engine.chain, engine.stems, maps
         self.count, self.alternatives = sites.edit.shape
-        self.jump = int(sites.start[1] - sites.start[0]) if self.count > 1 else 0
+        self.offset = torch.from_numpy(sites.start - sites.start[0])
+        jumps = np.unique(np.diff(sites.start))
+        self.jump = int(jumps.sum()) if len(jumps) < 2 else None  # bases, where always the same
         first = int(sites.start[0])
         end = first + sites.length
         self.ranges = self.chain.windows(first, end, clip=False)
@@ -273,9 +262,7 @@ class _Pass:
         self.old = torch.from_numpy(maps.reference.codes[covered]).long()[:, None]
         self.new = torch.from_numpy(sites.inserted).long()
         delta = (engine.table[self.new] - engine.table[self.old]).flatten(0, 1)
-        self.values: list[Window | Tensor | None] = [
-            Window(delta, Frame(first, end, self.jump, False))
-        ]
+        self.values: list[Window | Tensor | None] = [Window(delta, Frame(first, end, 1, False))]
 
     def outputs(self) -> list[Tensor | None]:
         """Return each output's differences, None where no site reaches it."""
@@ -301,11 +288,11 @@ class _Pass:
             delta = self._flat_linear(step, inputs[0])
             return vector_step(self.maps.reference, number, step, [], delta)
         start, end = (int(position) for position in self.ranges[number + 1])  # type: ignore[union-attr]
-        frame = Frame(start, end, self.jump // self.chain.strides[number + 1], False)
+        frame = Frame(start, end, self.chain.strides[number + 1], False)
         if frame.width >= step.shape[1] or any(w is not None and w.frame.whole for w in inputs):
             shapes = [self.chain.shapes[i] for i in step.inputs]
             inputs = [w and self._widened(w, shape) for w, shape in zip(inputs, shapes)]
-            frame = Frame(0, step.shape[1], 0, True)
+            frame = Frame(0, step.shape[1], 1, True)
         if frame.width <= 0:
             return None
         delta = self._map(number, step, inputs, frame)
@@ -318,7 +305,7 @@ class _Pass:
         made = linear_part(step, [dense], bias=False)  # type: ignore[list-item]
         if not step.is_map:
             return made
-        return Window(made.mT.contiguous(), Frame(0, step.shape[1], 0, True))
+        return Window(made.mT.contiguous(), Frame(0, step.shape[1], 1, True))
 
     def _map(self, number: int, step: Step, inputs: list, frame: Frame) -> Tensor:
         """Return what the linear part of a step gives in a frame: a new tensor."""
@@ -363,7 +350,7 @@ class _Pass:
         return y
 
     def _max_pool(self, number: int, step: Step, x: Window, frame: Frame) -> Tensor:
-        reads = frame.read_by(step)._replace(step=x.frame.step)
+        reads = frame.read_by(step)
         seen = self._sites(x.over(reads)) + self._view(self.maps.value(step.inputs[0]), reads)
         y = ops.max_pool(seen.flatten(0, 1).mT, step.kernel, step.stride).mT.contiguous()
         self._sites(y).sub_(self._view(self.maps.value(number + 1), frame))
@@ -378,20 +365,32 @@ class _Pass:
 
     def _inside(self, delta: Tensor, frame: Frame, length: int) -> Tensor:
         """Return a window with exact zeros outside the map."""
-        if frame.start >= 0 and frame.end + (self.count - 1) * frame.step <= length:
+        if frame.whole:
             return delta
-        site = torch.arange(self.count)[:, None]
-        position = frame.start + frame.step * site + torch.arange(frame.width)
+        starts = self._starts(frame)
+        if starts[0] >= 0 and starts[-1] + frame.width <= length:
+            return delta
+        position = starts[:, None] + torch.arange(frame.width)
         inside = (position >= 0) & (position < length)
         self._sites(delta).mul_(inside[:, None, :, None])
         return delta
 
+    def _starts(self, frame: Frame) -> Tensor:
+        """Return where each site's window begins, int64, (sites,)."""
+        return frame.start + (self.offset * 0 if frame.whole else self.offset // frame.stride)
+
     def _view(self, rows: Tensor, frame: Frame) -> Tensor:
-        """Return windows of a reference map, (sites, 1, width, channels), without a copy."""
+        """Return windows of a reference map, (sites, 1, width, channels); a view where it can."""
         channels = rows.shape[1]
+        if self.jump is None and not frame.whole:
+            every = rows.as_strided(
+                (len(rows) - frame.width + 1, frame.width, channels), (channels, channels, 1)
+            )
+            return every[self.maps.before + self._starts(frame)][:, None]
+        step = 0 if frame.whole else self.jump // frame.stride  # type: ignore[operator]
         return rows.as_strided(
             (self.count, 1, frame.width, channels),
-            (frame.step * channels, 0, channels, 1),
+            (step * channels, 0, channels, 1),
             (self.maps.before + frame.start) * channels,
         )
 
@@ -404,17 +403,15 @@ class _Pass:
         frame, (channels, length) = w.frame, shape
         if frame.whole:
             return w
+        starts = self._starts(frame)
         before = max(0, -frame.start)
-        rows = before + max(length, frame.end + (self.count - 1) * frame.step)
+        rows = before + max(length, int(starts[-1]) + frame.width)
         dense = torch.zeros(self.count, self.alternatives, rows, channels)
-        site = self.alternatives * rows * channels
-        dense.as_strided(
-            (self.count, self.alternatives, frame.width, channels),
-            (site + frame.step * channels, rows * channels, channels, 1),
-            (before + frame.start) * channels,
-        ).copy_(self._sites(w.delta))
+        places = (before + starts)[:, None] + torch.arange(frame.width)
+        each = torch.arange(self.count)[:, None]
+        dense.transpose(1, 2)[each, places] = self._sites(w.delta).transpose(1, 2)
         delta = dense[:, :, before : before + length].flatten(0, 1)
-        return Window(delta, Frame(0, length, 0, True))
+        return Window(delta, Frame(0, length, 1, True))
 
     def _global_max(self, step: Step, x: Window) -> Tensor:
         """Return the maximum of window, prefix and suffix, minus the reference's."""
@@ -425,7 +422,7 @@ class _Pass:
         edge = torch.full((1, rows.shape[1]), OUTSIDE)
         prefix = torch.cat([edge, rows.cummax(0)[0]])
         suffix = torch.cat([rows.flip(0).cummax(0)[0].flip(0), edge])
-        start = frame.start + frame.step * torch.arange(self.count)
+        start = self._starts(frame)
         left, right = start.clamp(0, length), (start + frame.width).clamp(0, length)
         rest = torch.maximum(prefix[left], suffix[right])[:, None]
         return (torch.maximum(best, rest) - suffix[0]).flatten(0, 1)
@@ -436,8 +433,7 @@ class _Pass:
         if x.frame.whole:
             return x.delta.flatten(1) @ weight.flatten(0, 1)
         out = []
-        for site, delta in enumerate(self._sites(x.delta)):
-            start = x.frame.start + site * x.frame.step
+        for start, delta in zip(self._starts(x.frame).tolist(), self._sites(x.delta)):
             low, high = max(0, start), max(0, min(step.length_in, start + x.frame.width))
             columns = delta[:, low - start : high - start].flatten(1)
             out.append(columns @ weight[low:high].flatten(0, 1))

@@ -28,8 +28,8 @@ MOST_FLOATS = 1 << 24
 # `resolve` thinks in bytes, of which a core moves about as many a second as this many operations
 OPERATIONS = 64
 # speed on differences over PyTorch's on full maps, and what a step and an edit cost beside
-NATIVE_RATE, TORCH_RATE = 1.6, 0.65
-STEP_OPERATIONS, EDIT_OPERATIONS = 2e6, 6e4
+NATIVE_RATE, TORCH_RATE = 1.6, 0.5
+NATIVE_STEP, TORCH_STEP, EDIT_OPERATIONS = 5e6, 12e6, 6e4
 
 
 class Cost(NamedTuple):
@@ -198,8 +198,9 @@ class DeltaEngine:
         ``benchmarks/lower/bench_incremental.py``.
         """
         changed = self.bound.delta - self.bound.suffix
-        each = changed / (TORCH_RATE if self.slow else NATIVE_RATE) + self.bound.suffix
-        once = self.bound.full + STEP_OPERATIONS * len(self.chain.steps)
+        rate, step = (TORCH_RATE, TORCH_STEP) if self.slow else (NATIVE_RATE, NATIVE_STEP)
+        each = changed / rate + self.bound.suffix
+        once = self.bound.full + step * len(self.chain.steps)
         return Cost((edits + 1) * self.bound.full, once + edits * (each + EDIT_OPERATIONS))
 
     def explain(self, edits: int) -> list[str]:
