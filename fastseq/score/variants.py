@@ -254,6 +254,20 @@ def score_variants(
     -----
     diff is ALT minus REF, carried as a difference through the model where it can be. Averages
     over strands, shifts and models come before differences and ratios.
+
+    Many machines: give every process the same call with ``output=`` on a shared file system, under
+    ``torchrun --nproc-per-node 8 job.py`` or ``sbatch --array 0-31 job.sh``. Each does the parts
+    of its rank; a killed one is started again with ``resume=True``; the last one to end writes the
+    manifest.
+
+    Examples
+    --------
+    >>> import torch
+    >>> head = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(32, 1))
+    >>> genome = Genome.from_sequences({"chr1": "ACGTACGTACGT"})
+    >>> frame = score_variants(head, ["chr1:5:A:G", "chr1:5:C:G"], genome, length=8)
+    >>> frame.status.tolist()
+    ['ok', 'ref_mismatch']
     """
     genome = fasta if isinstance(fasta, Genome) else Genome.open(fasta)
     options = {
