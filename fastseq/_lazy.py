@@ -9,7 +9,8 @@ from fastseq.errors import MissingExtraError
 
 # which extra of the distribution brings an optional dependency
 EXTRA = {
-    "torch": "models", "safetensors": "models", "tqdm": "models", "pandas": "models", "h5py": "models",
+    "torch": "models", "safetensors": "models", "tqdm": "models", "pandas": "models",
+    "h5py": "models",
     "pysam": "genome", "pyarrow": "genome",
     "numba": "numba", "lightgbm": "trees", "sklearn": "trees", "triton": "gpu",
     "matplotlib": "show", "jinja2": "show", "ray": "cluster",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fastseq._lazy import load
-from fastseq.errors import CheckpointError, MissingExtraError, MissingFileError
+from fastseq.errors import CheckpointError, MissingFileError
 from fastseq.models import registry
 from fastseq.models.motif_cnn import SHALLOW, MotifCNN
 
@@ -35,12 +35,7 @@ def read_weights(path: str | Path) -> Weights:
     """
     if not Path(path).is_file():
         raise MissingFileError(f"{path}: no such file")
-    try:
-        h5py = load("h5py")
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            "Keras weights are HDF5, which needs h5py: pip install h5py", name="h5py"
-        ) from error
+    h5py = load("h5py")
     layers: Weights = {}
     try:
         with h5py.File(path, "r") as file:

@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from fastseq._lazy import load
-from fastseq.errors import FormatError, MissingExtraError, MissingFileError, OptionError
+from fastseq.errors import FormatError, MissingFileError, OptionError
 
 # in a file of several arrays, these are taken for the maps, in this order
 USUAL_KEYS = ("attributions", "maps", "raw", "hypothetical", "attr", "scores", "arr_0")
@@ -87,12 +87,7 @@ def _choose(path: Path, key: str | None, names: list[str]) -> str:
 
 
 def _hdf5(path: Path, key: str | None) -> np.ndarray:
-    try:
-        h5py = load("h5py")
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"{path} is HDF5, which needs h5py: pip install h5py", name="h5py"
-        ) from error
+    h5py = load("h5py")
     names: list[str] = []
     with h5py.File(path, "r") as file:
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
