@@ -111,7 +111,7 @@ def test_the_twin_is_the_layer_on_the_edited_input(case):
 
 def test_a_chain_of_windows_scores_every_substitution():
     """A residual network, every substitution of two sequences, against full float64 runs."""
-    length, channels, kernel = 36, 16, 5
+    length, channels, kernel = 24, 16, 5
     codes = random_codes(2, length).clamp(max=3).cpu()
     one_hot = torch.eye(4)
     stem = normal(7, 4, channels).cpu() / 3
