@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastseq._lazy import load
-from fastseq.errors import OptionError, TableError
+from fastseq.errors import FastseqWarning, OptionError, TableError
 from fastseq.io.bed import Region, read_regions
 from fastseq.io.contigs import ContigMap, with_places
 from fastseq.io.fasta import Genome
@@ -108,8 +109,16 @@ def _from_texts(texts: list[str], block: int) -> Iterator[Variants]:
 
 
 def within(blocks: Iterable[Variants], regions: Sequence[Region]) -> Iterator[Variants]:
-    """Yield the blocks with only those rows whose POS lies in one of the regions."""
+    """Yield the blocks with only those rows whose POS lies in one of the regions.
+
+    Warns
+    -----
+    FastseqWarning
+        A region names a contig that no record is on, as a misspelt one does.
+    """
+    met: set[str] = set()
     for block in blocks:
+        met.update(block.contigs)
         start = block.pos - 1
         keep = np.zeros(len(block), bool)
         for region in regions:
@@ -118,6 +127,14 @@ def within(blocks: Iterable[Variants], regions: Sequence[Region]) -> Iterator[Va
                 inside &= start >= region.start
                 keep |= inside if region.end is None else inside & (start < region.end)
         yield block[keep]
+    absent = sorted({region.chrom for region in regions} - met)
+    if absent:
+        warnings.warn(
+            f"no record is on {', '.join(absent)}, which the regions name; the records are on "
+            f"{', '.join(sorted(met)) or 'no contig'}",
+            FastseqWarning,
+            stacklevel=2,
+        )
 
 
 @dataclass(frozen=True, eq=False)

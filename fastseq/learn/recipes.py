@@ -1,9 +1,23 @@
 """Recipes: how a training goes, as data one can print, compare and change by keyword."""
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from fastseq.errors import OptionError
+
+
+def _check_numbers(of: object, **least: int) -> None:
+    """Raise on the first field that is no finite number of at least so much."""
+    for field in fields(of):  # type: ignore[arg-type]
+        value, low = getattr(of, field.name), least.get(field.name)
+        if low is None:
+            continue
+        whole = field.type is int
+        if not isinstance(value, Integral if whole else Real) or not low <= value < math.inf:
+            kind = "a whole number" if whole else "a number"
+            raise OptionError(f"{field.name}={value!r}; expected {kind} of {low} or more")
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,11 @@ class Stage:
     schedule: Literal["one_cycle", "cosine", "plateau", "noam", "constant"] = "one_cycle"
     weight_decay: float = 0.01
     average: Literal["none", "swa", "ema"] = "none"
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, epochs=1, lr=0, weight_decay=0)
+        if self.lr == 0:
+            raise OptionError("lr=0 learns nothing; expected more")
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,12 @@ class Recipe:
     patience: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
 
+    def __post_init__(self) -> None:
+        _check_numbers(
+            self, batch_size=1, shift=0, label_noise=0, tail_weight=0, within=0, mask=0, clip=0,
+            patience=0,
+        )  # fmt: skip
+
     @property
     def epochs(self) -> int:
         """Epochs of all stages."""
@@ -90,7 +115,7 @@ class Recipe:
         Raises
         ------
         OptionError
-            Neither a recipe nor a stage has such a field.
+            Neither a recipe nor a stage has such a field, or it cannot hold this value.
         """
         own, staged = ({field.name for field in fields(kind)} for kind in (Recipe, Stage))
         if unknown := values.keys() - own - staged:
@@ -100,7 +125,7 @@ class Recipe:
             )
         stages = self.stages
         if "epochs" in values:
-            stages = _stretch(stages, int(values["epochs"]))
+            stages = _stretch(stages, replace(stages[0], epochs=values["epochs"]).epochs)
         inner = {name: value for name, value in values.items() if name in staged - {"epochs"}}
         stages = tuple(replace(stage, **inner) for stage in stages)
         outer = {name: value for name, value in values.items() if name in own}

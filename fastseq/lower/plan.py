@@ -199,7 +199,10 @@ class Plan:
         ------
         LengthError
             The rows are of neither length.
+        OptionError
+            Another word for scale.
         """
+        _check_scale(scale)
         answer = self._run(check("codes", codes, "n l", dtype="uint8"), strand, scale)
         return answer if scale == "logit" else answer + np.float32(self.target_spec.offset)
 
@@ -239,8 +242,9 @@ class Plan:
         Raises
         ------
         OptionError
-            An edit reaches outside its row.
+            An edit reaches outside its row, or another word for scale.
         """
+        _check_scale(scale)
         rows = check("rows", rows, "n l", dtype="uint8")
         length = rows.shape[1] - left if length is None else length
         seen = {"left": left, "length": length, "strand": strand, "scale": scale}
@@ -341,6 +345,11 @@ class Plan:
             Edits a sequence; three for each variable base where not given.
         """
         return explain_ism(self, 3 * self.input_spec.variable if edits is None else edits)
+
+
+def _check_scale(scale: str) -> None:
+    if scale not in ("output", "logit"):
+        raise OptionError(f"scale={scale!r}; expected 'output' or 'logit'")
 
 
 def _input_spec(model: nn.Module, length: int | None) -> InputSpec:

@@ -30,7 +30,7 @@ class Views:
     Raises
     ------
     OptionError
-        Another word for strands, no shift at all, or one given twice.
+        Another word for strands, no shift at all, one given twice, or one of half a base.
     """
 
     strands: Literal["forward", "both"] = "forward"
@@ -39,6 +39,8 @@ class Views:
     def __post_init__(self) -> None:
         if self.strands not in ("forward", "both"):
             raise OptionError(f"strands={self.strands!r}; expected 'forward' or 'both'")
+        if any(int(shift) != shift for shift in self.shifts):
+            raise OptionError(f"shifts={self.shifts}; expected whole numbers of bp")
         object.__setattr__(self, "shifts", tuple(map(int, self.shifts)))
         if not self.shifts or len(set(self.shifts)) != len(self.shifts):
             raise OptionError(f"shifts={self.shifts}; expected at least one, each once")
@@ -60,6 +62,13 @@ class Views:
             for strand in strands:
                 for shift in self.shifts:
                     yield plan, strand, shift
+
+    def check_reach(self, length: int) -> None:
+        """Raise where a shift moves the window beyond the ``length`` bases there are."""
+        if self.reach and self.reach >= length:
+            raise OptionError(
+                f"a shift by {self.reach} bp leaves nothing of the {length} bp given; expected less"
+            )
 
     def warn_untrained_strands(self, plans: Sequence[Plan]) -> None:
         """Warn once where both strands are asked of a model that only ever saw one."""

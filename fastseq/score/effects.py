@@ -24,7 +24,14 @@ def log2_fold_change(
     -------
     float32, same shape
         NaN also where a sum with the pseudo-count is not positive.
+
+    Raises
+    ------
+    OptionError
+        The pseudo-count is negative or no finite number.
     """
+    if not 0 <= pseudocount < np.inf:
+        raise OptionError(f"pseudocount={pseudocount}; expected a finite number of 0 or more")
     if scale == "log2":
         return diff.copy()
     if scale == "ln":

@@ -153,6 +153,7 @@ def saturation_mutagenesis(
     if engine not in ("auto", "incremental", "full"):
         raise OptionError(f"engine={engine!r}; expected 'auto', 'incremental' or 'full'")
     views = Views(strands, tuple(shifts))
+    views.check_reach(codes.shape[1])
     options = {"device": device, "precision": precision, "batch_size": batch_size}
     mutants = None if engine == "incremental" else 3 * codes.size * views.count
     plans = lower_all(model, length=codes.shape[1], sequences=mutants, **options)

@@ -101,6 +101,7 @@ def predict(
     """
     codes = as_rows(seqs)
     views = Views(strands, tuple(shifts))
+    views.check_reach(codes.shape[1])
     options = {"device": device, "precision": precision, "batch_size": batch_size}
     plans = lower_all(model, length=codes.shape[1], sequences=len(codes) * views.count, **options)
     views.warn_untrained_strands(plans)

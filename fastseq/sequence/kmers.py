@@ -101,6 +101,8 @@ def count_kmers(
            [0, 2, 0, 0]], dtype=int32))
     """
     if not isinstance(k, (int, np.integer)):
+        if isinstance(k, str) or not hasattr(k, "__iter__"):
+            check_k(k, 32)
         if out is not None or (pattern is not None and len(set(k)) > 1):
             raise OptionError("several k exclude out= and pattern=; call once for each")
         rows = as_rows(seqs)

@@ -69,3 +69,10 @@ def test_the_more_active_allele_is_ranked():
     np.testing.assert_array_equal(found, [0.6, 1, np.nan])
     with pytest.raises(ShapeError, match="y_ref has 1 values, y_alt 2"):
         active_quantile(np.ones(1), np.ones(2), background)
+
+
+@pytest.mark.parametrize("pseudocount", [-1.0, np.nan, np.inf])
+def test_pseudocounts_that_make_no_ratio(pseudocount):
+    one = np.ones(1, np.float32)
+    with pytest.raises(OptionError, match="pseudocount="):
+        log2_fold_change(one, one, "linear", pseudocount)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 import fastseq
-from fastseq.errors import DTypeError, LengthError, SequenceError
+from fastseq.errors import DTypeError, LengthError, OptionError, SequenceError
 from fastseq.models.specs import InputSpec
 
 
@@ -35,6 +35,20 @@ def test_letters_outside_iupac_are_refused_and_gaps_are_unknown(letter):
         assert (fastseq.predict(model, [text]) == unknown).all()
     with pytest.raises(DTypeError, match="values up to 5; expected codes"):
         fastseq.predict(model, np.array([[0, 1, 2, 3, 4, 5]], np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": "probability"}, "scale='probability'; expected 'output' or 'logit'"),
+        ({"shifts": (0.5,)}, "whole numbers"),
+        ({"shifts": (0, 6)}, "a shift by 6 bp leaves nothing of the 6 bp"),
+    ],
+)
+def test_options_that_cannot_be(options, message):
+    for answer in (fastseq.predict, fastseq.saturation_mutagenesis):
+        with pytest.raises(OptionError, match=message):
+            answer(linear(), ["ACGTNA"], **options)
 
 
 @pytest.mark.parametrize("nothing", [[], "", [""]])

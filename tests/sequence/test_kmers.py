@@ -206,3 +206,9 @@ def test_columns_are_named():
     names = kmer_names(3)
     counts = count_kmers("ACGACG", 3)
     assert {names[i]: n for i, n in enumerate(counts) if n} == {"ACG": 2, "CGA": 1, "GAC": 1}
+
+
+@pytest.mark.parametrize("k", [2.5, None, "3", True])
+def test_k_is_a_whole_number_or_several(k):
+    with pytest.raises(OptionError, match="expected 1 to 32"):
+        count_kmers("ACGT", k)
