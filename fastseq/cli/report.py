@@ -14,10 +14,16 @@ from fastseq.show.report import report
 @click.argument("results", nargs=-1, required=True, metavar="RESULT...")
 @output_option("report.html", "The page.")
 @click.option("--title", help="Its title; otherwise the names of the results.")
-@click.option("--examples", type=click.IntRange(0), default=6, show_default=True,
-              help="Sequences drawn of each map.")
-@click.option("--rows", type=click.IntRange(0), default=5000, show_default=True,
-              help="Most rows of a table.")
+@click.option(
+    "--examples",
+    type=click.IntRange(0),
+    default=6,
+    show_default=True,
+    help="Sequences drawn of each map.",
+)
+@click.option(
+    "--rows", type=click.IntRange(0), default=5000, show_default=True, help="Most rows of a table."
+)
 def command(
     results: tuple[str, ...], output: str, title: str | None, examples: int, rows: int
 ) -> None:
