@@ -1,4 +1,4 @@
-"""Alleles against a genome: outcome, normal form and edit of each; texts gathered from slices."""
+"""Alleles against a genome: outcome, normal form and edit; texts out of slices."""
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
@@ -41,8 +41,8 @@ def resolve(
     bint normalize,
     int mismatch,
 ):
-    """Return status, flags, patched (uint8), anchor, start, removed (int64), inserted codes and
-    offsets, normalised texts (REF, ALT by turns) and their offsets, for each allele.
+    """Return status, flags, patched (uint8), anchor, start, removed (int64), inserted
+    codes and offsets, normalised texts (REF, ALT by turns) and their offsets.
     """
     cdef Py_ssize_t rows = pos.shape[0], row
     cdef int64_t room = 0, word, inserted_at = 0, normal_at = 0

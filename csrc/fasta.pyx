@@ -28,10 +28,11 @@ def read_lines(
     uint8_t[::1] members not None,
     Py_ssize_t ambiguous,
 ):
-    """Write the codes of sequence lines from text[start:] to codes[written:], up to a header.
+    """Write the codes of text[start:] to codes[written:], up to a header line.
 
-    Returns bytes consumed, codes written, ambiguous letters listed, whether the next byte
-    begins a line, the offset of a letter outside IUPAC (-1: none), whether the list is full.
+    Returns bytes consumed, codes written, ambiguous letters listed, whether the next
+    byte begins a line, the offset of a letter outside IUPAC (-1: none), whether the list
+    is full.
     """
     cdef fasta_state state
     cdef int64_t size = text.shape[0] - start, used
@@ -44,7 +45,8 @@ def read_lines(
     state.ambiguous = ambiguous
     with nogil:
         used = fasta_read(
-            &text[start], size, &codes[0], &state, &positions[0], &members[0], positions.shape[0])
+            &text[start], size, &codes[0], &state, &positions[0], &members[0],
+            positions.shape[0])
     return (used, state.written, state.ambiguous, bool(state.at_line_start), state.bad,
             bool(state.full))
 
@@ -80,7 +82,7 @@ def marks(
     const int64_t[::1] lengths not None,
     uint8_t[::1] out not None,
 ):
-    """Write 1 where a window reaches beyond its contig, plus 2 where it holds unknown bases."""
+    """Write 1 where a window leaves its contig, plus 2 where it holds unknown bases."""
     cdef Py_ssize_t rows = starts.shape[0], row
     cdef int32_t contig
     if not (contigs.shape[0] == lengths.shape[0] == out.shape[0] == rows):

@@ -24,11 +24,13 @@ cdef extern from "vcf.h" nogil:
         int64_t (*runs)[2], int64_t room, vcf_progress *done) noexcept
 
 
-def read_sites(const uint8_t[::1] text not None, Py_ssize_t start, bint last, Py_ssize_t room):
+def read_sites(
+    const uint8_t[::1] text not None, Py_ssize_t start, bint last, Py_ssize_t room
+):
     """Read up to `room` records of text[start:].
 
-    Returns (bytes consumed, lines read, columns of a line that is too short or 0, record number
-    of each allele, run of each allele, pos, spans of id, ref and alt, spans of the runs' names).
+    Returns (bytes consumed, lines read, columns of a line that is too short or 0, record
+    and run of each allele, pos, spans of id, ref and alt, spans of the runs' names).
     """
     cdef Py_ssize_t size = text.shape[0] - start, i, row = 0, _piece, at, end
     cdef vcf_progress done
@@ -50,7 +52,8 @@ def read_sites(const uint8_t[::1] text not None, Py_ssize_t start, bint last, Py
         out = (
             np.empty(done.alleles, np.int64), np.empty(done.alleles, np.int32),
             np.empty(done.alleles, np.int64), np.empty((done.alleles, 2), np.int64),
-            np.empty((done.alleles, 2), np.int64), np.empty((done.alleles, 2), np.int64),
+            np.empty((done.alleles, 2), np.int64),
+            np.empty((done.alleles, 2), np.int64),
             np.empty((done.runs, 2), np.int64),
         )
         record, run, pos, id, ref, alt, runs = out

@@ -8,7 +8,10 @@ from fastseq.io.annotate import annotate_vcf
 
 pysam = pytest.importorskip("pysam")
 
-HEADER = '##fileformat=VCFv4.2\n##contig=<ID=c,length=99>\n##INFO=<ID=DB,Number=0,Type=Flag,Description="d">\n'
+HEADER = (
+    "##fileformat=VCFv4.2\n##contig=<ID=c,length=99>\n"
+    '##INFO=<ID=DB,Number=0,Type=Flag,Description="d">\n'
+)
 COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 BODY = "c\t7\trs1\tA\tC,<DEL>\t.\t.\tDB\nc\t9\t.\tG\tT\t.\t.\t.\n"
 
