@@ -130,21 +130,6 @@ GRIDS = {
 }  # fmt: skip
 
 
-class Regularised(Run):
-    """The project's training loop with a regulariser between batch and loss."""
-
-    def use(self, name: str, **settings: float) -> "Regularised":
-        """Choose the regulariser; return the run."""
-        self.regulariser = regulariser(name, self.model, **settings)
-        return self
-
-    def _loss(self, x: torch.Tensor, y: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
-        def plain(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            return super(Regularised, self)._loss(x, y, *rest)
-
-        return self.regulariser.loss(x, y, plain, len(self.history) + 1)
-
-
 def train(
     configuration: Configuration, grid: Grid, task: MotifTask, device: str
 ) -> tuple[torch.nn.Module, list[dict]]:
@@ -163,9 +148,10 @@ def train(
         (stage,), loss="bce", batch_size=grid.batch_size, strands="forward", clip=0,
         patience=grid.patience,
     )  # fmt: skip
-    run = Regularised(model.to(device), rows, train_rows, val_rows, recipe, True, seed)
+    run = Run(model.to(device), rows, train_rows, val_rows, recipe, True, seed)
     settings = dict(grid.attack) if configuration.regulariser == "adversarial" else {}
-    run.use(configuration.regulariser, **settings).fit()
+    run.regulariser = regulariser(configuration.regulariser, model, **settings)
+    run.fit()
     return model.eval(), run.history
 
 

@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fastseq.learn.augment import batches, batches_per_epoch, tail_weights
 from fastseq.learn.dataset import Labelled
 from fastseq.learn.optim import optimizer, rate
 from fastseq.learn.recipes import Recipe, Stage
+from fastseq.learn.regularise import regulariser
 from fastseq.models.specs import InputSpec, Strand, TargetSpec
 
 VALIDATION_BATCH = 512
@@ -64,6 +66,7 @@ class Run:
         self.targets = self.head.invert(rows.targets).astype(np.float32)
         self.train_rows, self.val_rows = train_rows, val_rows
         self.loss = losses.choose(_loss_name(plan, self.head, binary), self.head)
+        self.regulariser = regulariser(plan.regularise, model)
         self.figure = "auroc" if binary else "pearson"
         weigh = plan.tail_weight > 0
         self.weights = tail_weights(rows.targets[train_rows], plan.tail_weight) if weigh else None
@@ -123,7 +126,9 @@ class Run:
         for step, batch in enumerate(self._batches(rng), (epoch - 1 - begin) * self.steps):
             for group in opt.param_groups:
                 group["lr"] = rate(stage, min(step, steps - 1), steps, figures)
-            loss = self._loss(*(part.to(self.device) for part in batch))
+            x, y, groups = (part.to(self.device) for part in batch)
+            plain = partial(self._loss, groups=groups)
+            loss = self.regulariser.loss(x, y, plain, epoch)
             opt.zero_grad(set_to_none=True)
             loss.backward()
             if self.recipe.clip:

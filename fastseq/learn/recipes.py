@@ -75,6 +75,8 @@ class Recipe:
         what single bases do. Needs rows with clusters.
     mask : float
         Share of bases read as unknown.
+    regularise : str
+        A name of `fastseq.learn.regularise`: none, noise, mixup, adversarial and so on.
     clip : float
         Largest gradient norm; 0 for none.
     patience : int
@@ -92,6 +94,7 @@ class Recipe:
     tail_weight: float = 0.0
     within: float = 0.0
     mask: float = 0.0
+    regularise: str = "none"
     clip: float = 1.0
     patience: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
