@@ -31,7 +31,7 @@ def read_lines(
     """Write the codes of text[start:] to codes[written:], up to a header line.
 
     Returns bytes consumed, codes written, ambiguous letters listed, whether the next
-    byte begins a line, the offset of a letter outside IUPAC (-1: none), whether the list
+    byte begins a line, the offset of a letter outside IUPAC (-1: none), if the list
     is full.
     """
     cdef fasta_state state

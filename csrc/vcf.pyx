@@ -29,7 +29,7 @@ def read_sites(
 ):
     """Read up to `room` records of text[start:].
 
-    Returns (bytes consumed, lines read, columns of a line that is too short or 0, record
+    Returns (bytes consumed, lines read, columns of a line too short or 0, record
     and run of each allele, pos, spans of id, ref and alt, spans of the runs' names).
     """
     cdef Py_ssize_t size = text.shape[0] - start, i, row = 0, _piece, at, end

@@ -181,15 +181,15 @@ def test_ways_of_writing_a_variant_score_bit_for_bit_the_same(genome, texts):
 )
 def test_company_and_order_do_not_matter(texts, genome, make):
     model = make()
-    variants = table_of(texts, 257, 3)
+    variants = table_of(texts, 97, 3)
     whole = score_variants(model, variants, genome)
-    order = np.random.default_rng(0).permutation(257)
+    order = np.random.default_rng(0).permutation(97)
     mixed = score_variants(model, variants.iloc[order], genome)
     for column in whole.columns:
         pd.testing.assert_series_equal(
             whole[column].iloc[order], mixed[column], check_index=False, check_exact=True
         )
-    for row in range(0, 257, 16):
+    for row in (0, 7, 41, 96):
         alone = score_variants(model, variants.iloc[[row]], genome)
         assert alone["diff"].tolist() == whole["diff"].iloc[[row]].tolist()
 
