@@ -44,7 +44,7 @@ def lower(
 
     Raises
     ------
-    OptionError, ModelError
+    OptionError, LengthError, ModelError
         The length is missing or wrong; the module refuses such input or answers in other shapes.
     MissingFileError, CheckpointError
         As `fastseq.models.load`.

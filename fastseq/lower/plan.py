@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fastseq.arrays import UNKNOWN, Codes, check
-from fastseq.errors import ModelError, OptionError
+from fastseq.errors import LengthError, ModelError, OptionError
 from fastseq.lower.capture import NotCaptured, capture
 from fastseq.lower.edited import incremental_effects, keeps_length
 from fastseq.lower.explain import explain, explain_ism
@@ -359,7 +359,7 @@ def _input_spec(model: nn.Module, length: int | None) -> InputSpec:
             raise OptionError(f"{type(model).__name__} carries no InputSpec; pass length= in bp")
         return InputSpec(length)
     if length not in (None, spec.length, spec.variable):
-        raise OptionError(
+        raise LengthError(
             f"length={length}; the model takes {spec.length} bp"
             + (f" or {spec.variable} bp inside its flanks" if spec.left or spec.right else "")
         )

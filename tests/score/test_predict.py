@@ -51,6 +51,14 @@ def test_options_that_cannot_be(options, message):
             answer(linear(), ["ACGTNA"], **options)
 
 
+def test_another_length_is_a_length_error_for_models_and_plans():
+    model = linear(6)
+    model.input_spec = InputSpec(6)
+    for runnable in (model, fastseq.lower(model)):
+        with pytest.raises(LengthError, match="the model takes 6 bp"):
+            fastseq.predict(runnable, ["ACGTN"])
+
+
 @pytest.mark.parametrize("nothing", [[], "", [""]])
 def test_nothing_to_predict_is_said(nothing):
     with pytest.raises(LengthError, match="there are no bases"):
