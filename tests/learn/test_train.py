@@ -243,8 +243,8 @@ def test_options_that_do_not_fit_are_refused_before_training(rows):
 
 def test_a_recipe_may_name_a_regulariser(rows):
     options = {"epochs": 1, "seed": 3, "flanks": "none"}
-    plain = train("motif_cnn", rows, sizes={"length": 30}, **options)
-    noisy = train("motif_cnn", rows, sizes={"length": 30}, regularise="noise", **options)
+    plain = train("tum_cnn", rows, **options)
+    noisy = train("tum_cnn", rows, regularise="noise", **options)
     assert plain.history[0]["loss"] != noisy.history[0]["loss"]
     with pytest.raises(OptionError, match="regulariser 'magic'; expected one of "):
-        train("motif_cnn", rows, sizes={"length": 30}, regularise="magic", **options)
+        train("tum_cnn", rows, regularise="magic", **options)

@@ -195,3 +195,15 @@ def test_random_stacks(case):
     net, length = case
     graph = agrees(calibrated(net, 4, length), 4, length)
     assert not [node for node in graph.graph.nodes if "why" in node.meta]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv1d(4, 64, 3, padding=16, dilation=16),
+        nn.Conv1d(4, 64, 3, padding=5),
+        nn.Conv1d(4, 64, 1, padding=3),
+    ],
+)
+def test_results_that_lie_wholly_in_the_padding(layer):
+    agrees(nn.Sequential(layer, nn.ReLU(), nn.Conv1d(64, 64, 3, padding=20, dilation=20)), 4, 12)
