@@ -247,7 +247,7 @@ def score_variants(
         Workers died again and again.
     PrecisionError
         A reduced precision loses the effects, measured on the first alleles.
-    OptionError, ModelError
+    LengthError, OptionError, ModelError
         As for `fastseq.predict`.
 
     Notes

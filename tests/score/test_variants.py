@@ -12,6 +12,7 @@ from torch import nn
 from fastseq.errors import (
     ContigError,
     FastseqWarning,
+    LengthError,
     OptionError,
     PrecisionError,
     ReferenceMismatchError,
@@ -381,12 +382,16 @@ def test_nothing_in_is_nothing_out(genome, tmp_path):
         ({"anchor": "middle"}, "anchor='middle'; expected 'L//2' or 'L//2-1'"),
         ({"shifts": (9,)}, "move the variant out of a 16 bp window"),
         ({"resume": True}, "need output="),
-        ({"length": 17}, "length=17"),
     ],
 )
 def test_options_outside_their_choices_are_named(genome, options, message):
     with pytest.raises(OptionError, match=message):
         score_variants(Net(InputSpec(16)), ["c1:1:A:C"], genome, **options)
+
+
+def test_a_window_the_model_cannot_take(genome):
+    with pytest.raises(LengthError, match="length=17; the model takes 16 bp"):
+        score_variants(Net(InputSpec(16)), ["c1:1:A:C"], genome, length=17)
 
 
 def test_texts_and_tables_of_another_form_are_named(genome):
