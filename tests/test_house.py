@@ -1,6 +1,7 @@
 """How the rooms may lean on each other, read from the sources."""
 
 import ast
+import os
 import subprocess
 import sys
 from functools import cache
@@ -135,7 +136,10 @@ def test_encoding_needs_no_torch():
 def test_only_our_packages_are_installed(tmp_path):
     names = {"fastseq", "fastseq_kernels", "kernels", "csrc", "tests", "benchmarks"}
     code = f"from importlib.util import find_spec; print(*filter(find_spec, {names}))"
-    found = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
+    apart = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    found = subprocess.check_output(
+        [sys.executable, "-c", code], cwd=tmp_path, text=True, env=apart
+    )
     assert {*found.split()} == {"fastseq", "fastseq_kernels"}
 
 

@@ -10,6 +10,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from io import BytesIO
 from os import PathLike, fspath
 from pathlib import Path
@@ -77,6 +78,13 @@ class ResultFolder:
             )
         else:
             self._write_manifest({"complete": False, "identity": self.identity})
+
+    def forget(self) -> None:
+        """Take back a run that has written no part, so that it can be begun anew."""
+        if not list(self.path.glob("part-*.parquet")):
+            (self.path / MANIFEST).unlink(missing_ok=True)
+            with suppress(OSError):  # other files are the user's
+                self.path.rmdir()
 
     def _continue(self, resume: bool) -> None:
         theirs = read_manifest(self.path).get("identity", {})

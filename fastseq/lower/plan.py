@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from typing import Literal, TypeAlias
@@ -13,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fastseq.arrays import UNKNOWN, Codes, check
-from fastseq.errors import LengthError, ModelError, OptionError
+from fastseq.errors import FastseqWarning, LengthError, ModelError, OptionError
 from fastseq.lower.capture import NotCaptured, capture
 from fastseq.lower.edited import incremental_effects, keeps_length
 from fastseq.lower.explain import explain, explain_ism
@@ -169,6 +170,13 @@ class Plan:
         out = np.empty((len(codes), *self.answer_shape), np.float32)
         for rows, batch in self._batches(codes):
             out[rows] = self._answer(batch, strand, scale)[: rows.stop - rows.start]
+        if not np.isfinite(out).all():
+            odd = int(np.argmax(~np.isfinite(out.reshape(len(out), -1)).all(1)))
+            warnings.warn(
+                f"the model answers sequence {odd} with a number that is not finite",
+                FastseqWarning,
+                stacklevel=3,
+            )
         return out
 
     @property

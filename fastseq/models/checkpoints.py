@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +57,12 @@ def save(model: nn.Module, path: str | os.PathLike, *, training: dict | None = N
     }
     content = safetensors.torch.save(tensors, {"fastseq": json.dumps(about)})
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
+            temporary.write_bytes(content)
             os.replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise UnreadableFileError(f"{path} cannot be written: {error.strerror or error}") from error

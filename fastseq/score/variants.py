@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from fastseq._lazy import load
-from fastseq.errors import OptionError
+from fastseq.errors import FastseqError, OptionError
 from fastseq.io.contigs import ContigMap
 from fastseq.io.fasta import Genome
 from fastseq.io.results import SINGLE, ResultFolder, to_frame, write_single
@@ -302,7 +302,12 @@ def score_variants(
     if workers > 1 or cluster:
         job = (model, options, run.null, source)
         return _over_workers(job, genome, folder, workers, cluster, progress)
-    return write_parts(run, source, folder, where=where, progress=progress)
+    try:
+        return write_parts(run, source, folder, where=where, progress=progress)
+    except FastseqError:
+        if where.size == 1:
+            folder.forget()
+        raise
 
 
 def write_parts(

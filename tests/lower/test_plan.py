@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import fastseq
-from fastseq.errors import LengthError, ModelError, OptionError
+from fastseq.errors import FastseqWarning, LengthError, ModelError, OptionError
 from fastseq.lower.ensemble import lower_all
 from fastseq.lower.plan import Plan
 from fastseq.models.specs import InputSpec, TargetSpec
@@ -249,3 +249,13 @@ def test_ensembles_must_agree():
         lower_all([plan, fastseq.lower(network(), length=21)])
     with pytest.raises(OptionError, match="empty list"):
         lower_all([])
+
+
+def test_answers_that_are_no_number_are_warned_of():
+    class Root(nn.Module):
+        def forward(self, x):
+            return (x[:, 0].sum(1) - 1).sqrt()
+
+    plan = Plan(Root(), length=3, sequences=1)
+    with pytest.warns(FastseqWarning, match="answers sequence 1 with a number that is not finite"):
+        plan.predict(np.array([[0, 0, 1], [1, 1, 1]], np.uint8))

@@ -106,3 +106,9 @@ def test_predictions_survive(model, tmp_path):
     codes = np.random.default_rng(0).integers(0, 4, (3, model.input_spec.length), dtype=np.uint8)
     path = models.save(model, tmp_path / "m.safetensors")
     assert (fastseq.predict(model, codes) == fastseq.predict(path, codes)).all()
+
+
+def test_others_may_read_what_was_saved(model, tmp_path):
+    path = models.save(model, tmp_path / "m.safetensors")
+    (tmp_path / "plain").write_bytes(b"")
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -307,11 +307,16 @@ def test_profiles_are_compared_in_sum_and_shape(texts, genome):
         score_variants(Profile(), variants, genome)
 
 
-def test_contig_names_are_mended_only_when_asked(genome, texts):
+def test_contig_names_are_mended_only_when_asked(genome, texts, tmp_path):
     model = Net(InputSpec(16))
     rows = [f"chromosome1:50:{texts['c1'][49]}:<X>", "chr1:1:A:<X>"]
     with pytest.raises(ContigError, match="name contigs chromosome1, chr1; .* has c1, c2: no name"):
         score_variants(model, rows, genome)
+    with pytest.raises(ContigError):
+        score_variants(model, rows, genome, output=tmp_path / "scores")
+    assert not (tmp_path / "scores").exists(), (
+        "a run that never began is not in the way of the next"
+    )
     mapped = {"chromosome1": "c1", "chr1": "c1"}
     assert (
         score_variants(model, rows, genome, contig_map=mapped).status.tolist() == ["symbolic"] * 2
