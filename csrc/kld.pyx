@@ -100,7 +100,7 @@ def score_maps(
     bint correct,
     double[:, ::1] out not None,
 ):
-    """Fill out (n, length) with the scores of maps (n, 4, length); return a row not finite or -1."""
+    """Fill out (n, length) with scores of maps (n, 4, length); return a row not finite or -1."""
     cdef Py_ssize_t row, rows = codes.shape[0], length = codes.shape[1]
     cdef Py_ssize_t bad = -1
     cdef double *mean
@@ -172,7 +172,7 @@ def weigh(
 
 
 def spread(int64_t[::1] work not None):
-    """Turn the working values of `weigh` into the tables of lengths 3 to 8, which they begin with."""
+    """Turn the working values of `weigh` into tables of lengths 3 to 8, which they begin with."""
     if work.shape[0] != KLD_WORK:
         raise ValueError("expected the working values of lengths 3 to 8")
     with nogil:
@@ -262,7 +262,8 @@ def by_row(
     Adds count x weight to products (4^k), or writes each row's divergence from prior (4^k).
     Returns how many rows have no scores.
     """
-    cdef Py_ssize_t silent = 0, row, rows = codes.shape[0], length = codes.shape[1], size = 1 << (2 * k)
+    cdef Py_ssize_t silent = 0, row, rows = codes.shape[0], length = codes.shape[1]
+    cdef Py_ssize_t size = 1 << (2 * k)
     cdef int64_t *running
     cdef int64_t *sums
     cdef int64_t *to = NULL
@@ -298,7 +299,7 @@ def by_row(
 
 
 def divergence(const int64_t[::1] p not None, const int64_t[::1] q not None):
-    """Return sum P ln(P / Q) of two tables of integers: nan where one is empty, inf where Q lacks P."""
+    """Return sum P ln(P / Q) of two integer tables: nan where one is empty, inf where Q lacks P."""
     cdef double value
     cdef divergence_of compare = kld_divergence_avx2 if cpu[0] else kld_divergence_portable
     if p.shape[0] != q.shape[0] or p.shape[0] == 0:
