@@ -42,7 +42,10 @@ sanitize: setup
 		python -m pytest -s tests/sequence tests/reliability tests/io tests/hostile; \
 	status=$$?; python -m pip install -q --no-deps -e . && exit $$status
 
+# what is too slow for every change: sanitizers, every kernel shape, every target of the compiler
 check-long: sanitize
+	FASTSEQ_LONG=1 pytest tests/kernels
+	python -m benchmarks.kernels.aot
 
 constraints: setup
 	pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt

@@ -2,6 +2,7 @@
 
     python -m benchmarks.run sequence              # every bench_*.py of a room, at full size
     python -m benchmarks.run sequence.bench_encode --only one_hot
+    python -m benchmarks.run kernels --gpu         # under ten minutes, on a machine with a GPU
     python -m benchmarks.run --list
 
 A bench file holds ``cases(size)`` with size ``"tiny"`` or ``"full"``, which yields `Case` objects.
@@ -178,7 +179,11 @@ def main() -> None:
     parser.add_argument("--size", choices=["tiny", "full"], default="full")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--gpu", action="store_true", help="time the kernels on the GPU here")
     chosen = parser.parse_args()
+    if chosen.gpu:
+        sys.argv[1:] = []
+        sys.exit(import_module("benchmarks.kernels.bench_gpu").main())
     names = [name for prefix in chosen.modules for name in modules(prefix)]
     if chosen.list:
         print(*names, sep="\n")

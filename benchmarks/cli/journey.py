@@ -1,6 +1,6 @@
 """The journey on real promoters and yeast variants, from the command line, and what came out.
 
-    FASTSEQ_REAL_DATA=folder python -m benchmarks.cli.journey [--epochs 1] [--checkpoint FILE]
+    FASTSEQ_REAL_DATA=folder python -m benchmarks.cli.journey [--epochs 10] [--checkpoint FILE]
 
 The folder is the one that tests/real/README.md describes. Results go to
 ``benchmarks/results/cli.journey.json``, with ``$FASTSEQ_REAL_DATA`` in place of the folder's path.
@@ -22,7 +22,6 @@ import pandas as pd
 from benchmarks.run import save
 
 HELD_OUT = 20
-REGION = "chrI:1-60000"
 COLUMNS = ["--sequence-column", "seq", "--target-column", "maude_expr", "--fold-column", "fold"]
 
 
@@ -70,7 +69,7 @@ def journey(data: Path, home: Path, epochs: int, checkpoint: str | None) -> Iter
     yield run("ism", "-m", model, held, "-o", str(home / "ism.npz"))
     scores = str(home / "scores.tsv")
     common = ["score", "-m", model, "--fasta", fasta]
-    row = run(*common, "--vcf", vcf, "--regions", REGION, "-o", scores)
+    row = run(*common, "--vcf", vcf, "-o", scores)
     effects = pd.read_csv(scores, sep="\t")["diff"].abs()
     yield row | {"median_effect": float(effects.median()), "largest_effect": float(effects.max())}
     yield run(*common, "--vcf", human, "-o", str(home / "human.tsv"))
@@ -80,7 +79,7 @@ def journey(data: Path, home: Path, epochs: int, checkpoint: str | None) -> Iter
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cli.journey")
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--checkpoint", help="go on with a trained model")
     options = parser.parse_args()
     data = os.environ.get("FASTSEQ_REAL_DATA")
@@ -91,7 +90,8 @@ def main() -> None:
     text = json.dumps(rows).replace(data, "$FASTSEQ_REAL_DATA").replace(home, "OUT")
     if options.checkpoint:
         text = text.replace(options.checkpoint, "model.safetensors")
-    path = save("cli.journey", json.loads(text), "python -m benchmarks.cli.journey")
+    words = " ".join(["python -m benchmarks.cli.journey", *sys.argv[1:]])
+    path = save("cli.journey", json.loads(text), words.replace(options.checkpoint or "\0", "FILE"))
     for row in json.loads(text):
         print(*row.values())
     print(path)
