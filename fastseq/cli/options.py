@@ -45,7 +45,10 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: str | None) -
             f"{path} has {', '.join(unknown)}; {ctx.info_name} knows "
             f"{', '.join(sorted(name.replace('_', '-') for name in known if len(name) > 1))}"
         )
+    several = {param.name for param in ctx.command.params if getattr(param, "multiple", False)}
     values = {known[key.replace("-", "_")]: value for key, value in keys.items()}
+    for name in several & values.keys():
+        values[name] = [values[name]] if isinstance(values[name], str) else values[name]
     ctx.default_map = {**(ctx.default_map or {}), **values}
 
 
@@ -123,7 +126,15 @@ device_option = click.option(
 )
 
 
-def sequence_options(function: Callable[..., None]) -> Callable[..., None]:
+engine_option = click.option(
+    "--engine", type=click.Choice(["auto", "incremental", "full"]), default="auto",
+    show_default=True, help="Carry differences through the model, or run each mutant in full.",
+)  # fmt: skip
+
+
+def sequence_options(
+    function: Callable[..., None], *, required: bool = True
+) -> Callable[..., None]:
     """Add the input of sequences: a file or ``-``, and which columns hold what."""
     function = click.option(
         "--name-column", metavar="NAME", help="Column with the names; name or id otherwise."
@@ -131,7 +142,7 @@ def sequence_options(function: Callable[..., None]) -> Callable[..., None]:
     function = click.option(
         "--sequence-column", metavar="NAME", help="Column with the sequences; seq otherwise."
     )(function)
-    return click.argument("sequences", metavar="SEQUENCES")(function)
+    return click.argument("sequences", metavar="SEQUENCES", required=required)(function)
 
 
 def running_options(function: Callable[..., None]) -> Callable[..., None]:

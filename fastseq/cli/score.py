@@ -1,7 +1,7 @@
 """What variants do to a model's answer, as a table or a folder of parts."""
 
 import json
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -9,6 +9,7 @@ import click
 import fastseq
 from fastseq.cli.options import (
     INTEGERS,
+    engine_option,
     ensemble,
     json_option,
     models_option,
@@ -18,21 +19,26 @@ from fastseq.cli.options import (
     running_options,
     verb,
 )
-from fastseq.io.tables import write_table
+from fastseq.io.results import SINGLE
 
-TABLES = (".tsv", ".csv", ".parquet", ".tsv.gz", ".csv.gz")
+FOLDER_ONLY = {"resume": False, "overwrite": False, "workers": 1, "cluster": None}
 
 
 @verb("score")
 @models_option
-@click.option("--vcf", required=True, metavar="FILE", help="VCF, BCF or table of variants, or '-'.")
+@click.option("--vcf", metavar="FILE", help="VCF, BCF or table of variants, or '-'.")
+@click.option(
+    "--saturate", multiple=True, metavar="REGION|BED",
+    help="Instead of --vcf: every substitution in chr1:1000-2000 or a BED file.",
+)  # fmt: skip
 @click.option("--fasta", required=True, metavar="FILE", help="The genome, compressed or not.")
-@output_option("-", "A table (.tsv, .csv, .parquet), or a folder for Parquet parts.")
+@output_option("-", "A table (.tsv, .csv, either .gz, .parquet), or a folder for Parquet parts.")
 @click.option(
     "--contig-map", metavar="chr|roman|FILE",
     help="How the VCF's contig names become the FASTA's: chr adds or drops it, a file names pairs.",
 )  # fmt: skip
-@click.option("--regions", metavar="REGION|BED", help="Only these: chr1:1000-2000 or a BED file.")
+@click.option("--regions", multiple=True, metavar="REGION|BED",
+              help="Only these of --vcf: chr1:1000-2000 or a BED file.")  # fmt: skip
 @click.option("--normalize/--no-normalize", default=True, show_default=True,
               help="Trim and left-align first.")  # fmt: skip
 @click.option(
@@ -42,23 +48,39 @@ TABLES = (".tsv", ".csv", ".parquet", ".tsv.gz", ".csv.gz")
 @click.option("--length", type=click.IntRange(1), help="Window in bp; the model's otherwise.")
 @click.option("--anchor", type=click.Choice(["L//2", "L//2-1"]), default="L//2",
               show_default=True, help="Where the first base of REF stands.")  # fmt: skip
+@click.option(
+    "--indel", type=click.Choice(["left", "compensate"]), default="left", show_default=True,
+    help="'left' keeps the left flank; 'compensate' averages that with the right one kept.",
+)  # fmt: skip
 @running_options
+@engine_option
 @click.option("--shifts", type=INTEGERS, default="0", show_default=True,
               help="Average over the window moved by so many bp.")  # fmt: skip
 @click.option("--scale", type=click.Choice(["output", "logit"]), default="output",
               show_default=True, help="'logit' takes effects before the activation.")  # fmt: skip
 @click.option("--pseudocount", default=1.0, show_default=True, help="Of the fold change.")
 @click.option("--reduce", type=click.Choice(["sum", "mean"]), help="Of a profile's positions.")
+@click.option("--null", type=click.IntRange(0), default=0, show_default=True,
+              help="Alleles in shuffled windows behind a p_value.")  # fmt: skip
+@click.option("--null-seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Names their draw.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only count, and estimate time and memory.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
+              help="Processes that share the folder's parts.")  # fmt: skip
+@click.option("--cluster", metavar="ADDRESS", help="Workers on a Ray cluster: auto, local, host.")
+@click.option("--shard", type=click.IntRange(1), help="Input records in a part; 65,536 otherwise.")
 @click.option("--resume", is_flag=True, help="Go on with the folder of an interrupted run.")
 @click.option("--overwrite", is_flag=True, help="Replace what the folder holds.")
 @json_option
 def command(
     models: tuple[str, ...],
-    vcf: str,
+    vcf: str | None,
+    saturate: tuple[str, ...],
+    regions: tuple[str, ...],
     fasta: str,
     output: str,
-    resume: bool,
-    overwrite: bool,
+    dry_run: bool,
+    shard: int | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -67,22 +89,48 @@ def command(
     \b
     Example:
       fastseq score --model model.safetensors --vcf sites.vcf.gz --fasta genome.fa.gz -o scores/
-      fastseq score -m model.safetensors --vcf sites.vcf --fasta genome.fa --regions chr2:1-50000
+      bcftools view sites.bcf | fastseq score -m model.safetensors --vcf - --fasta genome.fa | less
+      fastseq score -m model.safetensors --saturate chr2:1-5000 --fasta genome.fa -o all.tsv.gz
     """
-    arguments = (ensemble(models), vcf, fasta)
-    options["progress"] = not quiet()
-    if output == "-" or output.endswith(TABLES):
-        if resume or overwrite:
-            raise click.UsageError("--resume and --overwrite need -o to name a folder")
-        frame: Any = fastseq.score_variants(*arguments, **options)
-        write_table(frame, output)
-        rows, counts = len(frame), Counter(frame["status"])
-    else:
-        manifest = fastseq.score_variants(
-            *arguments, output=output, resume=resume, overwrite=overwrite, **options
-        )
-        rows, counts = manifest["rows"], manifest["counts"]
+    if (vcf is None) == (not saturate):
+        raise click.UsageError("expected one of --vcf and --saturate")
+    if regions and saturate:
+        raise click.UsageError("--regions chooses among the records of --vcf")
+    given = [name for name, plain in FOLDER_ONLY.items() if options[name] != plain]
+    if given and (output == "-" or output.endswith(SINGLE)) and not dry_run:
+        raise click.UsageError(f"--{' and --'.join(given)}: -o is to name a folder")
+    if shard is not None:
+        options["shard"] = shard
+    if dry_run:
+        options["null"] = 0  # its alleles would be scored
+    found: Any = fastseq.score_variants(
+        ensemble(models), vcf, fasta,
+        regions=_one_or_more(regions), saturate=_one_or_more(saturate),
+        output=None if dry_run else output, dry_run=dry_run, progress=not quiet(), **options,
+    )  # fmt: skip
+    if dry_run:
+        _tell(found, as_json)
+        return
+    if "rows" not in found:
+        note(f"the parts of this rank are in {output}; others have yet to finish theirs")
+        return
+    rows, counts = found["rows"], found["counts"]
     if as_json and output != "-":
-        click.echo(json.dumps({"output": output, "rows": rows, "counts": dict(counts)}))
+        click.echo(json.dumps({"output": output, "rows": rows, "counts": counts}))
     told = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
     note(f"{rows:,} alleles: {told or 'none'}")
+
+
+def _one_or_more(texts: Sequence[str]) -> "str | list[str] | None":
+    """Return what the library reads as one file or region, as several regions, or as none."""
+    return texts[0] if len(texts) == 1 else list(texts) or None
+
+
+def _tell(estimate: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(estimate, indent=2))
+        return
+    counts = {f"rows {status}": count for status, count in estimate["counts"].items()}
+    for name, value in {**estimate, **counts}.items():
+        if name != "counts" and value is not None:
+            click.echo(f"{name}\t{value}")

@@ -1,6 +1,8 @@
+import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
@@ -77,3 +79,9 @@ def one_line(result):
 def parsed(result):
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
+
+
+def frame(result):
+    """Return the table that a command wrote to standard output."""
+    assert result.exit_code == 0, result.stderr
+    return pd.read_csv(io.StringIO(result.stdout), sep="\t")

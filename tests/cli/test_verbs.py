@@ -1,4 +1,3 @@
-import io
 import json
 
 import numpy as np
@@ -7,12 +6,7 @@ import pytest
 
 import fastseq
 from fastseq.io.maps import read_maps
-from tests.cli.conftest import one_line, parsed
-
-
-def frame(result):
-    assert result.exit_code == 0, result.stderr
-    return pd.read_csv(io.StringIO(result.stdout), sep="\t")
+from tests.cli.conftest import frame, one_line, parsed
 
 
 def test_predict_says_what_the_library_says(run, model, fasta, sequences):
