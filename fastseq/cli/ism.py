@@ -1,5 +1,7 @@
 """What every single-base change of sequences does, as arrays or as a table."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -9,6 +11,7 @@ import fastseq
 from fastseq._lazy import load
 from fastseq.cli.options import (
     INTEGERS,
+    engine_option,
     ensemble,
     models_option,
     output_option,
@@ -25,23 +28,26 @@ from fastseq.show.logo import LETTERS
 
 @verb("ism")
 @models_option
-@sequence_options
+@partial(sequence_options, required=False)
 @output_option("-", ".npz with the maps, or a table of all substitutions (.tsv, .parquet).")
 @click.option("--start", type=int, help="First position to mutate, 0-based; all otherwise.")
 @click.option("--end", type=int, help="First position not to mutate.")
 @click.option("--rows", type=click.IntRange(1), help="Only the first so many sequences.")
+@click.option("--explain", is_flag=True, help="Only tell how the mutants would run, and why.")
 @running_options
+@engine_option
 @click.option("--shifts", type=INTEGERS, default="0", show_default=True,
               help="Average over the window moved by so many bp.")  # fmt: skip
 @click.option("--scale", type=click.Choice(["output", "logit"]), default="output",
               show_default=True, help="'logit' takes effects before the activation.")  # fmt: skip
 def command(
     models: tuple[str, ...],
-    sequences: str,
+    sequences: str | None,
     sequence_column: str | None,
     name_column: str | None,
     output: str,
     rows: int | None,
+    explain: bool,
     **options: Any,
 ) -> None:
     """Mutate every base to every other one and write what that does to the answer.
@@ -50,7 +56,13 @@ def command(
     Example:
       fastseq ism --model model.safetensors promoters.fa -o ism.npz
       fastseq report ism.npz -o report.html
+      fastseq ism --model model.safetensors --explain
     """
+    if explain:
+        click.echo(_explanation(models, **options))
+        return
+    if sequences is None:
+        raise click.UsageError("Missing argument 'SEQUENCES'.")
     names, seqs = read_checked(sequences, sequence_column, name_column, rows)
     result = fastseq.saturation_mutagenesis(ensemble(models), seqs, progress=not quiet(), **options)
     maps = Maps(
@@ -60,6 +72,26 @@ def command(
         write_maps(output, maps)
     else:
         write_table(load("pandas").DataFrame(substitutions(maps)), output)
+
+
+def _explanation(
+    models: Sequence[str],
+    *,
+    start: int | None,
+    end: int | None,
+    device: str | None,
+    precision: Any,
+    batch_size: int | None,
+    **_: Any,
+) -> str:
+    """Return how each model would make all substitutions of the span."""
+    told = []
+    for path in models:
+        plan = fastseq.lower(path, device=device, precision=precision, batch_size=batch_size)
+        first, last = start or 0, plan.input_spec.variable if end is None else end
+        told += [f"{path}:"] if len(models) > 1 else []
+        told.append(plan.explain_ism(3 * max(last - first, 0)))
+    return "\n".join(told)
 
 
 def substitutions(maps: Maps) -> dict[str, Any]:
