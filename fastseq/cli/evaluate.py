@@ -8,6 +8,7 @@ import numpy as np
 
 import fastseq
 from fastseq._lazy import load
+from fastseq.cli.challenge import as_lines, judge_subsets
 from fastseq.cli.columns import choose_columns
 from fastseq.cli.options import (
     ensemble,
@@ -19,7 +20,7 @@ from fastseq.cli.options import (
     verb,
 )
 from fastseq.errors import TableError, TargetError
-from fastseq.io.tables import read_table, write_table
+from fastseq.io.tables import pick, read_table, write_table
 
 HELD_OUT = ("test", "val", "valid", "validation")
 
@@ -34,6 +35,16 @@ HELD_OUT = ("test", "val", "valid", "validation")
     "--fold", metavar="WORD",
     help="Rows to judge; test where there are such, else val, else all. 'all' takes all.",
 )  # fmt: skip
+@click.option(
+    "--subsets", metavar="FILE|FOLDER",
+    help="Also the DREAM challenge's scores: its published folder, or JSON of subsets by fold.",
+)  # fmt: skip
+@click.option(
+    "--position-column", metavar="NAME",
+    help="Column with the challenge's positions; pos, else the row's number.",
+)  # fmt: skip
+@click.option("--bootstrap", type=click.IntRange(1), metavar="N",
+              help="Draws behind 95 % intervals of these scores.")  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Also write name, measured and predicted.")
 @running_options
 @json_option
@@ -44,6 +55,9 @@ def command(
     target_column: str | None,
     fold_column: str | None,
     fold: str | None,
+    subsets: str | None,
+    position_column: str | None,
+    bootstrap: int | None,
     output: str | None,
     as_json: bool,
     **options: Any,
@@ -53,7 +67,10 @@ def command(
     \b
     Example:
       fastseq evaluate --model model.safetensors --data promoters.tsv.gz --fold val
+      fastseq evaluate -m model.safetensors --data test.tsv --subsets challenge/ --bootstrap 10000
     """
+    if subsets is None and (bootstrap or position_column):
+        raise click.UsageError("--bootstrap and --position-column need --subsets")
     table = read_table(data, text=[sequence_column or "seq"])
     named = [target_column] if target_column else []
     columns = choose_columns(table, sequence_column, named, fold_column, where=data)
@@ -81,14 +98,32 @@ def command(
     if y_hat.ndim != 1:
         raise TargetError(f"the model gives {y_hat.shape[1:]} answers; evaluate compares one")
     figures = {"rows": len(y_true), **judge(y_true, y_hat)}
+    told = None
+    if subsets is not None:
+        place = _positions(table, position_column, data)
+        told = judge_subsets(y_true, y_hat, subsets, place, fold=fold, draws=bootstrap or 0)
     if output is not None:
         held = {"name": table.index, "y": y_true, "y_hat": y_hat}
         write_table(load("pandas").DataFrame(held), output)
     if as_json:
-        click.echo(json.dumps({"data": data, "target": target, **figures}, indent=2))
+        challenge = {} if told is None else {"challenge": told}
+        click.echo(json.dumps({"data": data, "target": target, **figures, **challenge}, indent=2))
         return
-    for name, value in figures.items():
-        click.echo(f"{name}\t{value:.6g}")
+    lines = [f"{name}\t{value:.6g}" for name, value in figures.items()]
+    click.echo("\n".join([*lines, *(as_lines(told) if told else [])]))
+
+
+def _positions(table: Any, column: str | None, where: str) -> np.ndarray:
+    """Return the challenge's position of each row, int64 (rows,)."""
+    if column is None and "pos" in table.columns:
+        column = "pos"
+        note("positions are taken from column pos")
+    if column is None:
+        return table.index.to_numpy(np.int64)
+    values = pick(table, [column], where)[column].to_numpy()
+    if values.dtype.kind not in "iu":
+        raise TableError(f"{where}: column {column} holds no whole numbers; expected positions")
+    return values.astype(np.int64)
 
 
 def judge(y_true: np.ndarray, y_hat: np.ndarray) -> dict[str, float]:

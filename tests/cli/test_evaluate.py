@@ -1,0 +1,84 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import fastseq
+from tests.cli.conftest import one_line, parsed
+
+
+@pytest.fixture
+def challenge(run, table):
+    """Return a file of subsets by position, for a table whose row i has position 100 - i."""
+    frame = pd.read_csv(table, sep="\t")
+    frame["pos"] = 100 - frame["row"]
+    frame.drop(columns="row").to_csv("t.tsv", sep="\t", index=False)
+    high = list(range(41, 101))
+    pairs = [[100 - i, 96 - i] for i in range(0, 48, 2)]
+    subsets = {"all": high, "native": high[:30], "SNVs": pairs, "high": [1, 2, 3]}
+    path = Path("subsets.json")
+    path.write_text(json.dumps({"subsets": {"val": subsets, "test": {}}}))
+    return path
+
+
+@pytest.fixture
+def common(model, challenge):
+    columns = ["--target-column", "gc", "--fold", "all"]
+    return ["evaluate", "-m", model, "--data", "t.tsv", *columns, "--subsets", challenge, "-q"]
+
+
+def test_subsets_are_judged_as_the_library_judges_them(run, common, model):
+    found = parsed(run(*common, "--json", "--bootstrap", 50))["challenge"]
+    frame = pd.read_csv("t.tsv", sep="\t")
+    y_hat = fastseq.predict(str(model), frame["seq"].tolist())
+    rows = np.arange(60)
+    pairs = np.array([[i, i + 4] for i in range(0, 48, 2)])
+    subsets = {"all": rows, "native": rows[-30:], "SNVs": pairs}
+    expected = fastseq.dream_score(frame["gc"].to_numpy(), y_hat, subsets)
+    assert found["pearson_score"] == pytest.approx(expected.pearson, rel=1e-6)
+    assert found["spearman_score"] == pytest.approx(expected.spearman, rel=1e-6)
+    assert found["subsets"]["SNVs"]["n"] == 24
+    assert found["missing"] == list(expected.missing)
+    assert "high" in found["missing"]  # its promoters are not among the rows
+    low, high = found["bootstrap"]["pearson"]
+    assert 0 <= low <= high <= 1
+
+
+def test_subsets_are_printed_as_a_table(run, common):
+    lines = [line.split("\t") for line in run(*common, "--bootstrap", 20).stdout.splitlines()]
+    start = lines.index(["subset", "n", "weight", "r", "r2", "rho"])
+    assert [line[0] for line in lines[start + 1 :]] == [
+        "all", "native", "SNVs", "pearson_score", "spearman_score", "missing",
+    ]  # fmt: skip
+    assert lines[start + 3][1] == "24"
+    assert len(lines[start + 4]) == 4  # score, and both ends of the interval
+    assert lines[-1][1].endswith("(weights renormalised)")
+
+
+def test_positions_are_row_numbers_where_no_column_says_else(run, common):
+    frame = pd.read_csv("t.tsv", sep="\t")
+    frame.drop(columns="pos").assign(at=np.arange(60)).to_csv("t.tsv", sep="\t", index=False)
+    by_row = parsed(run(*common, "--json"))["challenge"]
+    assert by_row["subsets"]["all"]["n"] == 19  # positions 41 to 59
+    assert parsed(run(*common, "--json", "--position-column", "at"))["challenge"] == by_row
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--position-column", "place"], "no column 'place'"),
+        (["--position-column", "gc"], "no whole numbers"),
+        (["--subsets", "absent"], "there is no absent"),
+        (["--subsets", "t.tsv"], "expected JSON of subsets"),
+        (["--fold", "train"], "no fold 'train'"),
+    ],
+)
+def test_subsets_that_cannot_be_read(run, common, options, message):
+    assert message in one_line(run(*common, *options))
+
+
+def test_options_of_subsets_need_subsets(run, model, table):
+    for options in (["--bootstrap", 9], ["--position-column", "row"]):
+        assert run("evaluate", "-m", model, "--data", table, *options).exit_code == 2
