@@ -32,7 +32,8 @@ def judge_subsets(
     fold : str, optional
         Fold of the JSON file; "val" for none and for "all".
     draws : int
-        Bootstrap draws behind the intervals; none for 0.
+        Draws of a tenth of every subset; the central 95 % of their scores is told. r^2 of so few
+        rows lies above that of all where a model explains little, and so may the interval.
 
     Raises
     ------
@@ -47,7 +48,8 @@ def judge_subsets(
         positions=positions,
         rows=int(positions.max()) + 1,
     )
-    score = load("fastseq.learn.evaluate").dream_score(y_true, y_hat, subsets)
+    evaluate = load("fastseq.learn.evaluate")
+    score = evaluate.dream_score(y_true, y_hat, subsets)
     told = {
         "pearson_score": score.pearson,
         "spearman_score": score.spearman,
@@ -57,7 +59,7 @@ def judge_subsets(
     }
     if draws:
         (intervals,) = score.bootstrap(draws).interval().values()
-        told["bootstrap"] = {"draws": draws, "level": 0.95, **intervals}
+        told["bootstrap"] = {"draws": draws, "share": evaluate.SHARE, "level": 0.95, **intervals}
     return told
 
 
@@ -70,7 +72,7 @@ def as_lines(told: Mapping[str, Any]) -> Iterator[str]:
         line = f"{name}_score\t{told[f'{name}_score']:.6g}"
         if "bootstrap" in told:
             low, high = told["bootstrap"][name]
-            line += f"\t{low:.6g}\t{high:.6g}"
+            line += f"\tdraws {low:.6g} to {high:.6g}"
         yield line
     missing = ", ".join(told["missing"])
     yield f"missing\t{f'{missing} (weights renormalised)' if missing else 'none'}"

@@ -43,8 +43,10 @@ HELD_OUT = ("test", "val", "valid", "validation")
     "--position-column", metavar="NAME",
     help="Column with the challenge's positions; pos, else the row's number.",
 )  # fmt: skip
-@click.option("--bootstrap", type=click.IntRange(1), metavar="N",
-              help="Draws behind 95 % intervals of these scores.")  # fmt: skip
+@click.option(
+    "--bootstrap", type=click.IntRange(1), metavar="N",
+    help="Also the central 95 % of these scores over N draws of a tenth of every subset.",
+)  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Also write name, measured and predicted.")
 @running_options
 @json_option

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 import fastseq
+from fastseq.learn.subsets import FILES
 from tests.cli.conftest import one_line, parsed
 
 
@@ -53,7 +54,7 @@ def test_subsets_are_printed_as_a_table(run, common):
         "all", "native", "SNVs", "pearson_score", "spearman_score", "missing",
     ]  # fmt: skip
     assert lines[start + 3][1] == "24"
-    assert len(lines[start + 4]) == 4  # score, and both ends of the interval
+    assert lines[start + 4][2].startswith("draws ")
     assert lines[-1][1].endswith("(weights renormalised)")
 
 
@@ -63,6 +64,22 @@ def test_positions_are_row_numbers_where_no_column_says_else(run, common):
     by_row = parsed(run(*common, "--json"))["challenge"]
     assert by_row["subsets"]["all"]["n"] == 19  # positions 41 to 59
     assert parsed(run(*common, "--json", "--position-column", "at"))["challenge"] == by_row
+
+
+def test_the_published_folder_leaves_out_what_was_public(run, common):
+    for folder in ("test_subset_ids", "public_leaderboard_ids"):
+        Path("published", folder).mkdir(parents=True)
+    for name, (table, shown) in FILES.items():
+        pairs = name in ("SNVs", "motif_perturbation", "motif_tiling")
+        text = "alt_pos,ref_pos\n99,98\n97,96\n95,94\n" if pairs else "pos\n100\n99\n90\n3\n"
+        Path("published/test_subset_ids", table).write_text(text)
+        keys = {"95,94": 0} if pairs else {"90": 0}
+        Path("published/public_leaderboard_ids", shown).write_text(json.dumps(keys))
+    found = parsed(run(*common, "--subsets", "published", "--json"))["challenge"]
+    sizes = {name: figures["n"] for name, figures in found["subsets"].items()}
+    # of 60 rows those at 90, 95 and 94 were public; position 3 is no row of the table
+    assert sizes == {"all": 57} | dict.fromkeys(FILES, 2)
+    assert found["missing"] == []
 
 
 @pytest.mark.parametrize(
