@@ -27,7 +27,7 @@ sequences each; ``findings/models140.json``), as Spearman correlation with SNR a
 The small grid (84 models of AUROC .72 to .87, about six minutes on one core, intervals over 28
 configurations; ``findings/small.json``) trains too briefly to settle the claim: weighted against
 thresholded is +.21 [-.09, .50] over all, -.14 [-.53, .36] within rectified models and +.39
-[-.08, .79] within exponential ones, none of which shows a difference. The full grid has not been run.
+[-.08, .79] within exponential ones, none of which shows a difference. The full grid has not run.
 """
 
 import argparse
