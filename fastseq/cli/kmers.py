@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import numpy as np
 
 import fastseq
 from fastseq.cli.options import note, output_option, verb
+from fastseq.errors import FormatError
 from fastseq.io.fastx import count_kmers_in, read_blocks
 from fastseq.io.files import replacing
 
@@ -47,6 +49,8 @@ def command(
     if pattern is not None:
         k = pattern.count("1")
     options = {"canonical": canonical, "pattern": pattern, "threads": threads}
+    if Path(sequences).is_file() and not Path(sequences).stat().st_size:
+        raise FormatError(f"{sequences}: empty; expected FASTA or FASTQ")
     if per_sequence:
         lines = _of_each(sequences, k, options)
     else:

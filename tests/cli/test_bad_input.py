@@ -178,3 +178,10 @@ def test_sizes_a_network_cannot_have(run, table):
     for size in ("channels=-3", "channels=x"):
         result = run("train", "--data", table, "--model", "tum_cnn", "--size", size, "-q")
         assert "tum_cnn cannot be built with" in one_line(result)
+
+
+@pytest.mark.parametrize("verb", ["kmers", "encode"])
+def test_empty_files_have_nothing_to_stream(run, verb):
+    Path("in.fa").write_bytes(b"")
+    assert "in.fa: empty; expected FASTA or FASTQ" in one_line(run(verb, "in.fa", "-o", "out"))
+    assert not Path("out").exists()
