@@ -77,15 +77,6 @@ class Edits:
         """How many bases each edit inserts, int64, (e,)."""
         return np.diff(self.offsets)
 
-    def for_rows(self, first: int, last: int) -> "Edits":
-        """Return the edits of rows ``first`` to ``last - 1``, counted from ``first``.
-
-        The table must be sorted by row.
-        """
-        begin, end = np.searchsorted(self.row, [first, last])
-        part = self[int(begin) : int(end)]
-        return Edits(part.row - first, part.start, part.removed, part.inserted, part.offsets)
-
     @classmethod
     def substitutions(cls, codes: Codes, start: int = 0, end: int | None = None) -> "Edits":
         """Return every single-base change of a span: row by row, position by position, A C G T.

@@ -73,12 +73,6 @@ def test_substitutions_are_every_change_once():
     assert [*found] == all_substitutions(rows.tolist(), 2, 7)
 
 
-def test_rows_keep_their_edits():
-    rows = np.random.default_rng(1).integers(0, 4, (5, 6)).astype(np.uint8)
-    part = Edits.substitutions(rows).for_rows(2, 4)
-    assert (apply(rows[2:4], part) == apply(rows, Edits.substitutions(rows))[36:72]).all()
-
-
 def test_point_edits_outside_the_window_are_not_seen():
     rows = np.zeros((1, 8), np.uint8)
     edits = Edits.point(np.array([0, 0]), np.array([1, 6]), np.array([3, 3], np.uint8))
