@@ -1,5 +1,5 @@
 # everything but Ray, which only a cluster needs
-EXTRAS ?= models,genome,numba,trees,gpu,show,dev
+EXTRAS ?= models,genome,numba,trees,gpu,show,esm,explain,onnx,zarr,dev,docs
 # the first of these that runs and is new enough
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell \
 	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))

@@ -13,7 +13,10 @@ EXTRA = {
     "h5py": "models",
     "pysam": "genome", "pyarrow": "genome",
     "numba": "numba", "lightgbm": "trees", "sklearn": "trees", "triton": "gpu",
+    "pybigtools": "genome",
     "matplotlib": "show", "jinja2": "show", "ray": "cluster",
+    "transformers": "esm", "tangermeme": "explain", "memelite": "explain",
+    "onnx": "onnx", "onnxscript": "onnx", "zarr": "zarr",
 }  # fmt: skip
 
 
