@@ -23,13 +23,13 @@ from unittest import mock
 
 import torch
 import triton
-from fastseq_kernels import launch
+from fastseq_kernels import launch, library
 from torch._subclasses.fake_tensor import FakeTensorMode
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
-from benchmarks.kernels.shapes import LAYERS, OPS, Layer
+from benchmarks.kernels.shapes import LAYERS, Layer
 from benchmarks.run import RESULTS, stamp
 
 TOOLS = Path(triton.__file__).parent / "backends/nvidia/bin"
@@ -102,8 +102,7 @@ def catch(layer: Layer, arch: str) -> list[Launch]:
         stack.enter_context(FakeTensorMode())
         stack.enter_context(mock.patch.object(JITFunction, "run", run))
         stack.enter_context(mock.patch("fastseq_kernels.support._place", return_value=()))
-        for op in OPS:
-            stack.enter_context(mock.patch.object(op, "architecture", return_value=arch))
+        stack.enter_context(mock.patch.object(library, "architecture", return_value=arch))
         layer.run(*layer.arguments(1024, make))
     return caught
 

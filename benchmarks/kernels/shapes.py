@@ -9,13 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BASES = 64  # reference rows that windows belong to
-OPS = (block, conv, depthwise, first_conv, squeeze_excite, window)
 KERNELS: dict[str, Callable[..., Tensor]] = {
     "conv1d": conv.conv1d,
     "first_conv1d": first_conv.first_conv1d,
     "depthwise_conv1d": depthwise.depthwise_conv1d,
     "squeeze": squeeze_excite.squeeze,
-    "excite": squeeze_excite.excite,
+    "pointwise": squeeze_excite.pointwise,
     "window_conv1d": window.window_conv1d,
     "residual_pair": block.residual_pair,
 }
@@ -61,7 +60,7 @@ class Layer:
     @property
     def matrix(self) -> bool:
         """Whether the op must use matrix instructions."""
-        return self.op not in ("depthwise_conv1d", "squeeze", "excite")
+        return self.op not in ("depthwise_conv1d", "squeeze", "pointwise")
 
     def arguments(self, n: int, make: Callable[..., Tensor]) -> tuple[list, dict]:
         """Return tensors and options of a call; ``make(*shape, dtype=)`` makes each, of sd 1."""
@@ -85,8 +84,8 @@ class Layer:
             return [x], {}
         y = make(n, self.length, self.c_out, dtype=half) if self.residual else None
         gate = make(n, self.c_in, dtype=full) if self.gate else None
-        if self.op == "excite":
-            return [x, gate, y], {"activation": self.activation}
+        if self.op == "pointwise":
+            return [x, gate, slope, y], {"activation": self.activation}
         options = {
             "pad_left": span // 2, "pad_right": span - span // 2, "dilation": self.dilation,
             "groups": self.groups, "activation": self.activation, "pool": self.pool,
@@ -133,7 +132,7 @@ class Layer:
 
     def operations(self, n: int) -> float:
         """Return the multiplications and additions that the answer needs."""
-        if self.op in ("squeeze", "excite"):
+        if self.op in ("squeeze", "pointwise"):
             return n * self.length * self.c_in
         wide = 4 if self.op == "first_conv1d" else self.c_in // self.groups
         rows = self.width * self.kernel if self.width else self.length * self.kernel
@@ -223,7 +222,7 @@ LAYERS = [
     _d(150, 512, 7, 512, activation="silu"),
     _d(150, 512, 7, 256, activation="silu", pool=2),
     Layer("squeeze", 150, 512, 512),
-    Layer("excite", 150, 512, 512, activation="silu", residual=True, gate=True),
+    Layer("pointwise", 150, 512, 512, activation="silu", residual=True, gate=True),
     _c(150, 512, 128, 1, gate=True),
     _c(150, 128, 128, 3, groups=4, activation="silu"),
     _r(110, 64, 5, activation="prelu", pool=2),
@@ -246,5 +245,5 @@ LAYERS = [
     _f(150, 256, 7, dtype="float32", activation="silu"),
     _d(150, 100, 5, 25, dtype="float32"),
     Layer("squeeze", 75, 100, 100, dtype="float32"),
-    Layer("excite", 75, 100, 100, dtype="float32", residual=True, gate=True),
+    Layer("pointwise", 75, 100, 100, dtype="float32", residual=True, gate=True),
 ]

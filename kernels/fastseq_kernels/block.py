@@ -15,14 +15,8 @@ from torch import Tensor
 
 from fastseq_kernels import reference
 from fastseq_kernels.epilogue import INTERPRETED, activate, dot, put, rounded
-from fastseq_kernels.launch import architecture, choose, multiply, power_of_two
-from fastseq_kernels.library import channels_last, on, register, vector
-from fastseq_kernels.support import refuse
-
-SCHEMA = (
-    "residual_pair(Tensor x, Tensor weight, Tensor bias, Tensor? slope=None, *, "
-    "str activation='none', int pool=1, str precision='float32') -> Tensor"
-)
+from fastseq_kernels.launch import multiply, power_of_two
+from fastseq_kernels.library import Call, channels_last, define, strides, vector
 
 
 @triton.jit
@@ -85,68 +79,32 @@ def residual_pair_kernel(
     put(b_y, p_y, o_n, o_q, (o_n < n) & (o_q < kept), y_n, y_l, o_c, o_c < C, INTERPRETED)
 
 
-def residual_pair(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    slope: Tensor | None = None,
-    *,
-    activation: str = "none",
-    pool: int = 1,
-    precision: str = "float32",
-    out: Tensor | None = None,
-    config: dict | None = None,
-) -> Tensor:
-    """Return what `reference.residual_pair` returns, computed by one kernel.
+def empty(call: Call) -> Tensor:
+    """Return an answer of the right shape, unwritten."""
+    n, length, channels = call.x.shape
+    return call.x.new_empty(n, length // call.pool, channels)
 
-    Parameters
-    ----------
-    x : float32, float16 or bfloat16, (n, length, channels)
-        At most 128 positions; 16, 32 or (in half precision) 64 channels, contiguous.
-    weight : (2, kernel, channels, channels)
-        An odd kernel.
-    bias : float32, (2, channels)
-    slope : float32, (2, channels) or (2, 1), optional
-    pool : {1, 2, 4, 8}
-    out : (n, length // pool, channels), optional
-        Written in place.
-    config : dict, optional
-        Launch configuration; the committed table's where not given.
 
-    Raises
-    ------
-    ValueError
-        With every reason why the kernel cannot take this.
-    """
-    shapes, dtypes = {"x": x.shape, "weight": weight.shape}, {"x": x.dtype, "weight": weight.dtype}
-    refuse("residual_pair", shapes, dtypes, x.device, activation=activation, pool=pool,
-           precision=precision)  # fmt: skip
-    n, length, channels = x.shape
-    kept = length // pool
-    y = x.new_empty(n, kept, channels) if out is None else out
-    if y.numel() == 0:
-        return y
-    arch = architecture(x.device)
-    facts = {"bytes": x.element_size(), "channels_out": channels}
-    config = dict(config or choose("residual_pair", arch, facts))
-    block = max(power_of_two(length), 8, pool)
+def facts(call: Call) -> dict[str, object]:
+    """Return what chooses the launch configuration."""
+    return {"bytes": call.x.element_size(), "channels_out": call.x.shape[2]}
+
+
+def launch(call: Call, y: Tensor, arch: str, config: dict) -> None:
+    """Run the kernel."""
+    n, length, channels = call.x.shape
+    kernel = call.weight.shape[1]
+    block = max(power_of_two(length), 8, call.pool)
     each = max(1, config.pop("ROWS") // block)
-    x = channels_last(x)
-    slope = None if slope is None else vector(slope.expand(2, channels))
-    with on(x):
-        residual_pair_kernel[(triton.cdiv(n, each),)](
-            x, weight.contiguous(), vector(bias), slope, y,
-            n, length, kept, weight.shape[1], *x.stride()[:2], *y.stride()[:2],
-            C=channels, KERNEL=weight.shape[1], POOL=pool, ACTIVATION=activation,
-            PRECISION=multiply(precision, arch), INTERPRETED=INTERPRETED,
-            S=each, BL=block, **config,
-        )  # fmt: skip
-    return y
+    x = channels_last(call.x)
+    slope = None if call.slope is None else vector(call.slope.expand(2, channels))
+    residual_pair_kernel[(triton.cdiv(n, each),)](
+        x, call.weight.contiguous(), vector(call.bias), slope, y,
+        n, length, y.shape[1], kernel, *strides(x, y),
+        C=channels, KERNEL=kernel, POOL=call.pool, ACTIVATION=call.activation,
+        PRECISION=multiply(call.precision, arch), INTERPRETED=INTERPRETED,
+        S=each, BL=block, **config,
+    )  # fmt: skip
 
 
-def shape_only(x, weight, *_, pool=1, **options) -> Tensor:
-    """Return an empty answer of the right shape."""
-    return x.new_empty(x.shape[0], x.shape[1] // pool, x.shape[2])
-
-
-op = register(SCHEMA, cpu=reference.residual_pair, cuda=residual_pair, fake=shape_only)
+residual_pair, op = define(reference.residual_pair, empty=empty, facts=facts, launch=launch)

@@ -14,16 +14,8 @@ from torch import Tensor
 
 from fastseq_kernels import reference
 from fastseq_kernels.epilogue import INTERPRETED, dot, finish, rounded, rows, store
-from fastseq_kernels.launch import architecture, choose, chunk, multiply, power_of_two
-from fastseq_kernels.library import channels_last, on, per_channel, register, vector
-from fastseq_kernels.support import refuse
-
-SCHEMA = (
-    "conv1d(Tensor x, Tensor weight, Tensor? bias=None, Tensor? slope=None, "
-    "Tensor? residual=None, Tensor? gate=None, *, int stride=1, int dilation=1, int pad_left=0, "
-    "int pad_right=0, int groups=1, str activation='none', bool residual_first=False, "
-    "int pool=1, str precision='float32') -> Tensor"
-)
+from fastseq_kernels.launch import chunk, multiply, power_of_two
+from fastseq_kernels.library import Call, channels_last, define, per_channel, strides, vector
 
 
 @triton.jit(do_not_specialize=["n", "steps"])
@@ -87,89 +79,42 @@ def conv1d_kernel(
     store(b_y, p_y, o_n, o_l, m_row, block, n, kept, y_n, y_l, o_c, m_c, SLOTS, INTERPRETED)
 
 
-def conv1d(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    slope: Tensor | None = None,
-    residual: Tensor | None = None,
-    gate: Tensor | None = None,
-    *,
-    stride: int = 1,
-    dilation: int = 1,
-    pad_left: int = 0,
-    pad_right: int = 0,
-    groups: int = 1,
-    activation: str = "none",
-    residual_first: bool = False,
-    pool: int = 1,
-    precision: str = "float32",
-    out: Tensor | None = None,
-    config: dict | None = None,
-) -> Tensor:
-    """Return what `reference.conv1d` returns, computed by one kernel.
+def empty(call: Call) -> Tensor:
+    """Return an answer of the right shape, unwritten."""
+    kernel, _, channels = call.weight.shape
+    positions = reference.length_out(
+        call.x.shape[1], kernel, call.stride, call.dilation, call.pad_left + call.pad_right
+    )
+    return call.x.new_empty(call.x.shape[0], positions // call.pool, channels)
 
-    Parameters
-    ----------
-    x, residual : float32, float16 or bfloat16, (n, length, channels)
-        Any strides, as long as channels are contiguous.
-    bias, slope, gate : float32
-    precision : {"float32", "tf32"}
-        How float32 operands are multiplied; tf32 keeps 11 bits of each.
-    out : (n, positions // pool, channels_out), optional
-        Written in place; may be a slice of channels of a wider tensor.
-    config : dict, optional
-        Launch configuration; the committed table's where not given.
 
-    Raises
-    ------
-    ValueError
-        With every reason why the kernel cannot take this.
-    """
-    shapes = {"x": x.shape, "weight": weight.shape}
-    dtypes = {"x": x.dtype, "weight": weight.dtype}
-    refuse("conv1d", shapes, dtypes, x.device, stride=stride, dilation=dilation, groups=groups,
-           activation=activation, pool=pool, precision=precision,
-           padding=pad_left + pad_right)  # fmt: skip
-    n, length, _ = x.shape
-    kernel, c_in, channels = weight.shape
-    c_out = channels // groups
-    positions = reference.length_out(length, kernel, stride, dilation, pad_left + pad_right)
-    kept = positions // pool
-    y = x.new_empty(n, kept, channels) if out is None else out
-    if y.numel() == 0:
-        return y
-    arch = architecture(x.device)
-    facts = {"bytes": x.element_size(), "channels_out": c_out, "gated": gate is not None,
-             "aligned": c_in % 16 == 0}  # fmt: skip
-    config = dict(config or choose("conv1d", arch, facts))
+def facts(call: Call) -> dict[str, object]:
+    """Return what chooses the launch configuration."""
+    _, c_in, channels = call.weight.shape
+    return {
+        "bytes": call.x.element_size(), "channels_out": channels // call.groups,
+        "gated": call.gate is not None, "aligned": c_in % 16 == 0,
+    }  # fmt: skip
+
+
+def launch(call: Call, y: Tensor, arch: str, config: dict) -> None:
+    """Run the kernel."""
+    kernel, c_in, channels = call.weight.shape
+    c_out, slots = channels // call.groups, power_of_two(call.pool)
     config["BN"] = min(config["BN"], max(16, power_of_two(c_out)))
     config["BK"] = chunk(c_in, config["BK"])
-    slots = power_of_two(pool)
-    blocks = triton.cdiv(n * kept * slots, config["BM"]) * triton.cdiv(c_out, config["BN"])
-    x, residual = channels_last(x), channels_last(residual)
-    r_n, r_l = residual.stride()[:2] if residual is not None else (0, 0)
-    steps = triton.cdiv(kernel * c_in, config["BK"])
-    with on(x):
-        conv1d_kernel[blocks, groups](
-            x, weight.contiguous(), vector(bias), per_channel(slope, channels), residual,
-            vector(gate), y, n, length, kept, steps,
-            *x.stride()[:2], r_n, r_l, *y.stride()[:2],
-            C_IN=c_in, C_OUT=c_out, GROUPS=groups, KERNEL=kernel, STRIDE=stride, DILATION=dilation,
-            PAD=pad_left, POOL=pool, SLOTS=slots, ACTIVATION=activation,
-            RESIDUAL_FIRST=residual_first, PRECISION=multiply(precision, arch),
-            INTERPRETED=INTERPRETED, **config,
-        )  # fmt: skip
-    return y
+    rows_out = y.shape[0] * y.shape[1] * slots
+    blocks = triton.cdiv(rows_out, config["BM"]) * triton.cdiv(c_out, config["BN"])
+    x, residual = channels_last(call.x), channels_last(call.residual)
+    conv1d_kernel[blocks, call.groups](
+        x, call.weight.contiguous(), vector(call.bias), per_channel(call.slope, channels),
+        residual, vector(call.gate), y, *x.shape[:2], y.shape[1],
+        triton.cdiv(kernel * c_in, config["BK"]), *strides(x, residual, y),
+        C_IN=c_in, C_OUT=c_out, GROUPS=call.groups, KERNEL=kernel, STRIDE=call.stride,
+        DILATION=call.dilation, PAD=call.pad_left, POOL=call.pool, SLOTS=slots,
+        ACTIVATION=call.activation, RESIDUAL_FIRST=call.residual_first,
+        PRECISION=multiply(call.precision, arch), INTERPRETED=INTERPRETED, **config,
+    )  # fmt: skip
 
 
-def shape_only(
-    x, weight, *_, stride=1, dilation=1, pad_left=0, pad_right=0, pool=1, **__
-) -> Tensor:
-    """Return an empty answer of the right shape."""
-    padding = pad_left + pad_right
-    positions = reference.length_out(x.shape[1], weight.shape[0], stride, dilation, padding)
-    return x.new_empty(x.shape[0], positions // pool, weight.shape[2])
-
-
-op = register(SCHEMA, cpu=reference.conv1d, cuda=conv1d, fake=shape_only)
+conv1d, op = define(reference.conv1d, empty=empty, facts=facts, launch=launch)

@@ -14,15 +14,8 @@ from torch import Tensor
 
 from fastseq_kernels import conv, reference
 from fastseq_kernels.epilogue import INTERPRETED, finish, rows, store
-from fastseq_kernels.launch import architecture, choose, power_of_two
-from fastseq_kernels.library import channels_last, on, per_channel, register, vector
-from fastseq_kernels.support import refuse
-
-SCHEMA = (
-    "depthwise_conv1d(Tensor x, Tensor weight, Tensor? bias=None, Tensor? slope=None, "
-    "Tensor? residual=None, *, int groups, int stride=1, int dilation=1, int pad_left=0, "
-    "int pad_right=0, str activation='none', bool residual_first=False, int pool=1) -> Tensor"
-)
+from fastseq_kernels.launch import power_of_two
+from fastseq_kernels.library import Call, channels_last, define, per_channel, strides, vector
 
 
 @triton.jit
@@ -79,77 +72,30 @@ def depthwise_conv1d_kernel(
     store(b_y, p_y, o_n, o_l, m_row, block, n, kept, y_n, y_l, o_c, m_c, SLOTS, INTERPRETED)
 
 
-def depthwise_conv1d(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    slope: Tensor | None = None,
-    residual: Tensor | None = None,
-    *,
-    groups: int,
-    stride: int = 1,
-    dilation: int = 1,
-    pad_left: int = 0,
-    pad_right: int = 0,
-    activation: str = "none",
-    residual_first: bool = False,
-    pool: int = 1,
-    out: Tensor | None = None,
-    config: dict | None = None,
-) -> Tensor:
-    """Return what `reference.conv1d` returns for small groups, computed by one kernel.
+def facts(call: Call) -> dict[str, object]:
+    """Return what chooses the launch configuration."""
+    _, c_in, channels = call.weight.shape
+    return {"aligned": channels % 16 == 0, "grouped": c_in > 1}
 
-    Parameters
-    ----------
-    x, residual : float32, float16 or bfloat16, (n, length, channels)
-        Any strides, as long as channels are contiguous.
-    weight : (kernel, channels_in / groups, channels_out)
-        Fewer than 16 input channels a group; one, where the convolution is depthwise.
-    bias, slope : float32
-    out : (n, positions // pool, channels_out), optional
-        Written in place.
-    config : dict, optional
-        Launch configuration; the committed table's where not given.
 
-    Raises
-    ------
-    ValueError
-        With every reason why the kernel cannot take this.
-    """
-    shapes = {"x": x.shape, "weight": weight.shape}
-    dtypes = {"x": x.dtype, "weight": weight.dtype}
-    refuse("depthwise_conv1d", shapes, dtypes, x.device, stride=stride, dilation=dilation,
-           groups=groups, activation=activation, pool=pool,
-           padding=pad_left + pad_right)  # fmt: skip
-    n, length, _ = x.shape
-    kernel, c_in, channels = weight.shape
-    positions = reference.length_out(length, kernel, stride, dilation, pad_left + pad_right)
-    kept = positions // pool
-    y = x.new_empty(n, kept, channels) if out is None else out
-    if y.numel() == 0:
-        return y
-    arch = architecture(x.device)
-    facts = {"aligned": channels % 16 == 0, "grouped": c_in > 1}
-    config = dict(config or choose("depthwise_conv1d", arch, facts))
+def launch(call: Call, y: Tensor, arch: str, config: dict) -> None:
+    """Run the kernel."""
+    kernel, c_in, channels = call.weight.shape
+    steps, slots = kernel * c_in, power_of_two(call.pool)
     config["BC"] = min(config["BC"], power_of_two(channels))
-    slots = power_of_two(pool)
-    blocks = triton.cdiv(n * kept * slots, config["BM"]) * triton.cdiv(channels, config["BC"])
-    x, residual = channels_last(x), channels_last(residual)
-    r_n, r_l = residual.stride()[:2] if residual is not None else (0, 0)
-    with on(x):
-        depthwise_conv1d_kernel[(blocks,)](
-            x, weight.contiguous(), vector(bias), per_channel(slope, channels), residual, y,
-            n, length, kept, kernel * c_in, *x.stride()[:2], r_n, r_l, *y.stride()[:2],
-            C_IN=c_in, C_OUT=channels // groups, CHANNELS=channels, STEPS=kernel * c_in,
-            STRIDE=stride, DILATION=dilation, PAD=pad_left, POOL=pool, SLOTS=slots,
-            ACTIVATION=activation, RESIDUAL_FIRST=residual_first, INTERPRETED=INTERPRETED, **config,
-        )  # fmt: skip
-    return y
+    rows_out = y.shape[0] * y.shape[1] * slots
+    blocks = triton.cdiv(rows_out, config["BM"]) * triton.cdiv(channels, config["BC"])
+    x, residual = channels_last(call.x), channels_last(call.residual)
+    depthwise_conv1d_kernel[(blocks,)](
+        x, call.weight.contiguous(), vector(call.bias), per_channel(call.slope, channels),
+        residual, y, *x.shape[:2], y.shape[1], steps, *strides(x, residual, y),
+        C_IN=c_in, C_OUT=channels // call.groups, CHANNELS=channels, STEPS=steps,
+        STRIDE=call.stride, DILATION=call.dilation, PAD=call.pad_left, POOL=call.pool,
+        SLOTS=slots, ACTIVATION=call.activation, RESIDUAL_FIRST=call.residual_first,
+        INTERPRETED=INTERPRETED, **config,
+    )  # fmt: skip
 
 
-def plain(x, weight, bias=None, slope=None, residual=None, **options) -> Tensor:
-    """Return the reference's answer; what is small about the groups is the kernel's concern."""
-    return reference.conv1d(x, weight, bias, slope, residual, **options)
-
-
-op = register(SCHEMA, cpu=plain, cuda=depthwise_conv1d, fake=conv.shape_only)
+depthwise_conv1d, op = define(
+    reference.conv1d, name="depthwise_conv1d", empty=conv.empty, facts=facts, launch=launch
+)

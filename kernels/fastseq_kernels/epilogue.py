@@ -49,6 +49,8 @@ def activate(b_v, b_slope, ACTIVATION: tl.constexpr):
         b_v = 0.5 * b_v * (1.0 + tl.erf(b_v * 0.7071067811865476))
     elif ACTIVATION == "sigmoid":
         b_v = 1.0 / (1.0 + tl.exp(-b_v))
+    elif ACTIVATION == "tanh":
+        b_v = 2.0 / (1.0 + tl.exp(-2.0 * b_v)) - 1.0
     elif ACTIVATION == "softplus":
         b_v = tl.maximum(b_v, 0.0) + tl.log(1.0 + tl.exp(-tl.abs(b_v)))
     elif ACTIVATION == "exp":

@@ -17,15 +17,8 @@ from torch.nn import functional as F
 
 from fastseq_kernels import reference
 from fastseq_kernels.epilogue import INTERPRETED, dot, finish, rounded, rows, store
-from fastseq_kernels.launch import architecture, choose, multiply, power_of_two
-from fastseq_kernels.library import channels_last, on, per_channel, register, vector
-from fastseq_kernels.support import refuse
-
-SCHEMA = (
-    "first_conv1d(Tensor codes, Tensor weight, Tensor? base=None, Tensor? slope=None, *, "
-    "int positions, int first=0, int stride=1, int dilation=1, float unknown=0.0, "
-    "str activation='none', int pool=1, str precision='float32') -> Tensor"
-)
+from fastseq_kernels.launch import multiply, power_of_two
+from fastseq_kernels.library import Call, channels_last, define, per_channel, strides, vector
 
 
 @triton.jit(do_not_specialize=["n", "first", "steps"])
@@ -80,68 +73,38 @@ def first_conv1d_kernel(
     store(b_y, p_y, o_n, o_l, m_row, block, n, kept, y_n, y_l, o_c, m_c, SLOTS, INTERPRETED)
 
 
-def first_conv1d(
-    codes: Tensor,
-    weight: Tensor,
-    base: Tensor | None = None,
-    slope: Tensor | None = None,
-    *,
-    positions: int,
-    first: int = 0,
-    stride: int = 1,
-    dilation: int = 1,
-    unknown: float = 0.0,
-    activation: str = "none",
-    pool: int = 1,
-    precision: str = "float32",
-    out: Tensor | None = None,
-    config: dict | None = None,
-) -> Tensor:
-    """Return what `reference.first_conv1d` returns, computed by one kernel.
+def empty(call: Call) -> Tensor:
+    """Return an answer of the right shape, unwritten."""
+    kept = call.positions // call.pool
+    return call.weight.new_empty(call.codes.shape[0], kept, call.weight.shape[2])
 
-    Parameters
-    ----------
-    codes : uint8, (n, length)
-        Codes above 4 count as outside the sequence.
-    base, slope : float32
-    out : (n, positions // pool, channels_out), optional
-        Written in place.
-    config : dict, optional
-        Launch configuration; the committed table's where not given.
 
-    Raises
-    ------
-    ValueError
-        With every reason why the kernel cannot take this.
-    """
-    shapes = {"codes": codes.shape, "weight": weight.shape}
-    dtypes = {"codes": codes.dtype, "weight": weight.dtype}
-    refuse("first_conv1d", shapes, dtypes, codes.device, activation=activation, pool=pool,
-           precision=precision)  # fmt: skip
-    n, length = codes.shape
-    kernel, _, c_out = weight.shape
-    kept = positions // pool
-    y = weight.new_empty(n, kept, c_out) if out is None else out
-    if y.numel() == 0:
-        return y
-    arch = architecture(codes.device)
-    facts = {"bytes": weight.element_size(), "channels_out": c_out}
-    config = dict(config or choose("first_conv1d", arch, facts))
+def facts(call: Call) -> dict[str, object]:
+    """Return what chooses the launch configuration."""
+    return {"bytes": call.weight.element_size(), "channels_out": call.weight.shape[2]}
+
+
+def launch(call: Call, y: Tensor, arch: str, config: dict) -> None:
+    """Run the kernel."""
+    kernel, _, c_out = call.weight.shape
+    slots = power_of_two(call.pool)
     config["BN"] = min(config["BN"], max(16, power_of_two(c_out)))
     config["BK"] = min(config["BK"], max(16, power_of_two(kernel * 4)))
-    blocks = triton.cdiv(n * kept * power_of_two(pool), config["BM"])
-    codes = channels_last(codes)
+    rows_out = y.shape[0] * y.shape[1] * slots
+    blocks = triton.cdiv(rows_out, config["BM"]) * triton.cdiv(c_out, config["BN"])
+    codes, base = channels_last(call.codes), vector(call.base)
     base_l = c_out if base is not None and base.ndim == 2 else 0  # 0: one bias for all
-    with on(codes):
-        first_conv1d_kernel[(blocks * triton.cdiv(c_out, config["BN"]),)](
-            codes, weight.contiguous(), vector(base), per_channel(slope, c_out), y,
-            n, length, kept, first,
-            triton.cdiv(kernel * 4, config["BK"]), codes.stride(0), base_l, *y.stride()[:2],
-            C_OUT=c_out, KERNEL=kernel, STRIDE=stride, DILATION=dilation, UNKNOWN=unknown,
-            POOL=pool, SLOTS=power_of_two(pool), ACTIVATION=activation,
-            PRECISION=multiply(precision, arch), INTERPRETED=INTERPRETED, **config,
-        )  # fmt: skip
-    return y
+    first_conv1d_kernel[(blocks,)](
+        codes, call.weight.contiguous(), base, per_channel(call.slope, c_out), y,
+        *codes.shape, y.shape[1], call.first, triton.cdiv(kernel * 4, config["BK"]),
+        codes.stride(0), base_l, *strides(y),
+        C_OUT=c_out, KERNEL=kernel, STRIDE=call.stride, DILATION=call.dilation,
+        UNKNOWN=call.unknown, POOL=call.pool, SLOTS=slots, ACTIVATION=call.activation,
+        PRECISION=multiply(call.precision, arch), INTERPRETED=INTERPRETED, **config,
+    )  # fmt: skip
+
+
+first_conv1d, op = define(reference.first_conv1d, empty=empty, facts=facts, launch=launch)
 
 
 def fold(
@@ -204,11 +167,3 @@ def fold(
         base = base[0]
     packed = reference.pack(weight.detach()[:, :4])
     return packed, base.float().to(weight.device).contiguous(), -(pad_left + before)
-
-
-def shape_only(codes, weight, *_, positions, pool=1, **options) -> Tensor:
-    """Return an empty answer of the right shape."""
-    return weight.new_empty(codes.shape[0], positions // pool, weight.shape[2])
-
-
-op = register(SCHEMA, cpu=reference.first_conv1d, cuda=first_conv1d, fake=shape_only)

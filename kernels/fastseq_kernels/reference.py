@@ -18,6 +18,7 @@ ACTIVATIONS = {
     "silu": lambda v, slope: F.silu(v),
     "gelu": lambda v, slope: F.gelu(v),
     "sigmoid": lambda v, slope: v.sigmoid(),
+    "tanh": lambda v, slope: v.tanh(),
     "softplus": lambda v, slope: F.softplus(v),
     "exp": lambda v, slope: v.exp(),
 }
@@ -190,9 +191,10 @@ def squeeze(
     return gate.sigmoid()
 
 
-def excite(
+def pointwise(
     x: Tensor,
-    gate: Tensor,
+    gate: Tensor | None = None,
+    slope: Tensor | None = None,
     residual: Tensor | None = None,
     *,
     activation: str = "none",
@@ -203,14 +205,18 @@ def excite(
     Parameters
     ----------
     x, residual : (n, length, channels)
-    gate : (n, channels)
+    gate : (n, channels), optional
+    slope : (channels,) or (1,), optional
+        Slopes of activation "prelu".
 
     Returns
     -------
     (n, length, channels), dtype of ``x``
     """
-    y = _wide(x) * gate.to(_wide(x).dtype)[:, None, :]
-    return _finish(y, None, None, residual, activation, residual_first, 1, x.dtype)
+    y = _wide(x)
+    if gate is not None:
+        y = y * gate.to(y.dtype)[:, None, :]
+    return _finish(y, None, slope, residual, activation, residual_first, 1, x.dtype)
 
 
 def residual_pair(

@@ -1,7 +1,7 @@
-"""Squeeze-excite in two passes over NLC activations.
+"""Squeeze-excite in two passes over NLC activations; the second serves any pointwise chain.
 
-    squeeze:  gate[n, c] = sigmoid(act(mean_l x[n, l, c] @ reduce + b1) @ expand + b2)
-    excite:   y[n, l, c] = act(x[n, l, c] * gate[n, c] + residual[n, l, c])
+    squeeze:    gate[n, c] = sigmoid(act(mean_l x[n, l, c] @ reduce + b1) @ expand + b2)
+    pointwise:  y[n, l, c] = act(x[n, l, c] * gate[n, c] + residual[n, l, c])
 
 The first pass reads x once. Its two linear layers see one row a sequence; they are convolutions of
 width one over all means, which loads a weight once for 64 sequences instead of once for each. With
@@ -15,20 +15,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from fastseq_kernels import conv, reference
+from fastseq_kernels import reference
+from fastseq_kernels.conv import conv1d
 from fastseq_kernels.epilogue import INTERPRETED, finish, rounded
-from fastseq_kernels.launch import architecture, choose, power_of_two
-from fastseq_kernels.library import channels_last, on, register, vector
-from fastseq_kernels.support import refuse
-
-SQUEEZE = (
-    "squeeze(Tensor x, Tensor? reduce=None, Tensor? reduce_bias=None, Tensor? expand=None, "
-    "Tensor? expand_bias=None, *, str activation='silu') -> Tensor"
-)
-EXCITE = (
-    "excite(Tensor x, Tensor gate, Tensor? residual=None, *, str activation='none', "
-    "bool residual_first=False) -> Tensor"
-)
+from fastseq_kernels.launch import power_of_two
+from fastseq_kernels.library import Call, channels_last, define, per_channel, strides, vector
 
 
 @triton.jit(do_not_specialize=["steps"])
@@ -50,8 +41,8 @@ def mean_kernel(
 
 
 @triton.jit(do_not_specialize=["n"])
-def excite_kernel(
-    p_x, p_gate, p_residual, p_y, n, length, x_n, x_l, r_n, r_l, y_n, y_l,
+def pointwise_kernel(
+    p_x, p_gate, p_slope, p_residual, p_y, n, length, x_n, x_l, r_n, r_l, y_n, y_l,
     C: tl.constexpr, ACTIVATION: tl.constexpr, RESIDUAL_FIRST: tl.constexpr,
     INTERPRETED: tl.constexpr, BL: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
@@ -63,121 +54,56 @@ def excite_kernel(
     m_c = o_c < C
     m_y = (o_n < n)[:, None] & m_c[None, :]
     b_x = tl.load(p_x + (o_n * x_n + o_l * x_l)[:, None] + o_c[None, :], mask=m_y, other=0.0)
-    b_gate = tl.load(p_gate + (o_n * C)[:, None] + o_c[None, :], mask=m_y, other=0.0)
+    b_x = b_x.to(tl.float32)
+    if p_gate is not None:
+        b_x *= tl.load(p_gate + (o_n * C)[:, None] + o_c[None, :], mask=m_y, other=0.0)
     o_residual = (o_n * r_n + o_l * r_l)[:, None] + o_c[None, :]
-    b_y = finish(b_x.to(tl.float32) * b_gate, None, p_residual, o_residual, o_c, m_c, m_y,
+    b_y = finish(b_x, p_slope, p_residual, o_residual, o_c, m_c, m_y,
                  ACTIVATION, RESIDUAL_FIRST)  # fmt: skip
     o_y = (o_n * y_n + o_l * y_l)[:, None] + o_c[None, :]
     tl.store(p_y + o_y, rounded(b_y, p_y.dtype.element_ty, INTERPRETED), mask=m_y)
 
 
-def squeeze(
-    x: Tensor,
-    reduce: Tensor | None = None,
-    reduce_bias: Tensor | None = None,
-    expand: Tensor | None = None,
-    expand_bias: Tensor | None = None,
-    *,
-    activation: str = "silu",
-    out: Tensor | None = None,
-    config: dict | None = None,
-) -> Tensor:
-    """Return what `reference.squeeze` returns, computed by one kernel or three.
-
-    Parameters
-    ----------
-    x : float32, float16 or bfloat16, (n, length, channels)
-        Any strides, as long as channels are contiguous.
-    reduce : float32, (channels, reduced), optional
-    expand : float32, (reduced, channels), optional
-        Given with ``reduce``.
-    out : float32, (n, channels), optional
-        Where the means are written, in place.
-    config : dict, optional
-        Launch configuration of the means; the committed table's where not given.
-
-    Raises
-    ------
-    ValueError
-        With every reason why the kernel cannot take this.
-    """
-    refuse("squeeze", {"x": x.shape}, {"x": x.dtype}, x.device, activation=activation)
+def mean_launch(call: Call, y: Tensor, arch: str, config: dict) -> None:
+    """Run the kernel of the means, then the gate's two layers where there are any."""
+    x = channels_last(call.x)
     n, length, channels = x.shape
-    mean = x.new_empty(n, channels, dtype=torch.float32) if out is None else out
-    if mean.numel() == 0:
-        return mean
-    config = dict(config or choose("squeeze", architecture(x.device), {}))
+    gated = call.reduce is not None and call.expand is not None
+    mean = torch.empty_like(y) if gated else y
     config["BC"] = min(config["BC"], power_of_two(channels))
     steps = triton.cdiv(length, config["BL"])
-    x = channels_last(x)
-    with on(x):
-        mean_kernel[n, triton.cdiv(channels, config["BC"])](
-            x, mean, length, steps, *x.stride()[:2],
-            C=channels, STEPS=steps, INTERPRETED=INTERPRETED, **config,
-        )  # fmt: skip
-    if reduce is None or expand is None:
-        return mean
-    hidden = conv.conv1d(mean[None], vector(reduce)[None], reduce_bias, activation=activation)
-    return conv.conv1d(hidden, vector(expand)[None], expand_bias, activation="sigmoid")[0]
+    mean_kernel[n, triton.cdiv(channels, config["BC"])](
+        x, mean, length, steps, *strides(x), C=channels, STEPS=steps, INTERPRETED=INTERPRETED,
+        **config,
+    )  # fmt: skip
+    if gated:
+        reduce, expand = vector(call.reduce)[None], vector(call.expand)[None]
+        hidden = conv1d(mean[None], reduce, call.reduce_bias, activation=call.activation)
+        conv1d(hidden, expand, call.expand_bias, activation="sigmoid", out=y[None])
 
 
-def excite(
-    x: Tensor,
-    gate: Tensor,
-    residual: Tensor | None = None,
-    *,
-    activation: str = "none",
-    residual_first: bool = False,
-    out: Tensor | None = None,
-    config: dict | None = None,
-) -> Tensor:
-    """Return what `reference.excite` returns, computed by one kernel.
-
-    Parameters
-    ----------
-    x, residual : float32, float16 or bfloat16, (n, length, channels)
-        Any strides, as long as channels are contiguous.
-    gate : float32, (n, channels)
-    out : (n, length, channels), optional
-        Written in place.
-    config : dict, optional
-        Launch configuration; the committed table's where not given.
-
-    Raises
-    ------
-    ValueError
-        With every reason why the kernel cannot take this.
-    """
-    refuse("excite", {"x": x.shape}, {"x": x.dtype}, x.device, activation=activation)
-    n, length, channels = x.shape
-    y = x.new_empty(n, length, channels) if out is None else out
-    if y.numel() == 0:
-        return y
-    facts = {"aligned": channels % 16 == 0}
-    config = dict(config or choose("excite", architecture(x.device), facts))
+def pointwise_launch(call: Call, y: Tensor, arch: str, config: dict) -> None:
+    """Run the kernel."""
+    n, length, channels = call.x.shape
     config["BC"] = min(config["BC"], power_of_two(channels))
-    x, residual = channels_last(x), channels_last(residual)
-    r_n, r_l = residual.stride()[:2] if residual is not None else (0, 0)
+    x, residual = channels_last(call.x), channels_last(call.residual)
     grid = triton.cdiv(n * length, config["BL"]), triton.cdiv(channels, config["BC"])
-    with on(x):
-        excite_kernel[grid](
-            x, vector(gate), residual, y, n, length,
-            *x.stride()[:2], r_n, r_l, *y.stride()[:2],
-            C=channels, ACTIVATION=activation, RESIDUAL_FIRST=residual_first,
-            INTERPRETED=INTERPRETED, **config,
-        )  # fmt: skip
-    return y
+    pointwise_kernel[grid](
+        x, vector(call.gate), per_channel(call.slope, channels), residual, y, n, length,
+        *strides(x, residual, y), C=channels, ACTIVATION=call.activation,
+        RESIDUAL_FIRST=call.residual_first, INTERPRETED=INTERPRETED, **config,
+    )  # fmt: skip
 
 
-def gate_shape(x, *_, **options) -> Tensor:
-    """Return an empty gate."""
-    return x.new_empty(x.shape[0], x.shape[2], dtype=torch.float32)
-
-
-def same_shape(x, *_, **options) -> Tensor:
-    """Return an empty answer as large as ``x``."""
-    return x.new_empty(x.shape)
-
-
-squeeze_op = register(SQUEEZE, cpu=reference.squeeze, cuda=squeeze, fake=gate_shape)
-excite_op = register(EXCITE, cpu=reference.excite, cuda=excite, fake=same_shape)
+squeeze, squeeze_op = define(
+    reference.squeeze,
+    empty=lambda call: call.x.new_empty(call.x.shape[::2], dtype=torch.float32),
+    facts=lambda call: {},
+    launch=mean_launch,
+)
+pointwise, pointwise_op = define(
+    reference.pointwise,
+    empty=lambda call: call.x.new_empty(call.x.shape),
+    facts=lambda call: {"aligned": call.x.shape[2] % 16 == 0},
+    launch=pointwise_launch,
+)

@@ -26,13 +26,14 @@ def reasons(
 
     Parameters
     ----------
-    op : {"conv1d", "first_conv1d", "depthwise_conv1d", "squeeze", "excite", "window_conv1d",
+    op : {"conv1d", "first_conv1d", "depthwise_conv1d", "squeeze", "pointwise", "window_conv1d",
         "residual_pair"}
     shapes, dtypes : mapping
-        Of its tensors by argument name: ``x`` or ``codes``, and ``weight`` where there is one.
+        Of its tensors by argument name; ``x``, ``delta`` or ``codes`` at least, and ``weight``
+        where there is one.
     device : torch.device
     **options
-        The op's keyword arguments; defaults where not given.
+        The op's other arguments; defaults where not given.
 
     Returns
     -------
@@ -82,7 +83,7 @@ def _place(device: torch.device) -> tuple[str, ...]:
 
 def _common(dtypes: DTypes, options: Mapping) -> list[str]:
     found = []
-    kinds = {name: dtype for name, dtype in dtypes.items() if name != "codes"}
+    kinds = {name: dtypes[name] for name in ("x", "delta", "weight") if name in dtypes}
     for name, dtype in kinds.items():
         if dtype not in FLOATS:
             found.append(f"{name} is {_name(dtype)}; expected float32, float16 or bfloat16")
@@ -109,7 +110,7 @@ def _convolution(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     if c_out % groups:
         found.append(f"{c_out} output channels do not split into {groups} groups")
     stride, dilation = options.get("stride", 1), options.get("dilation", 1)
-    padding = options.get("padding", 0)
+    padding = options.get("pad_left", 0) + options.get("pad_right", 0)
     positions = length_out(length, kernel, stride, dilation, padding)
     if positions < 1:
         reach = dilation * (kernel - 1) + 1
@@ -135,6 +136,8 @@ def _small_groups(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]
     c_in = shapes["weight"][1]
     if c_in >= SMALL_GROUP:
         found.append(f"groups of {c_in} channels fill a matrix unit; conv1d takes them")
+    if "gate" in shapes:
+        found.append("small groups take no gate; pointwise applies it before")
     return found
 
 
@@ -178,8 +181,8 @@ def _windows(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
         found.append(f"delta has {channels} channels; the weight takes {c_in}")
     if shapes["pre"][2] != c_out:
         found.append(f"pre has {shapes['pre'][2]} channels; the weight gives {c_out}")
-    last = options.get("skip") and not options.get("residual_first")
-    if last and options.get("pool", 1) > 1 and not options.get("skip_reference"):
+    last = "skip" in shapes and not options.get("residual_first")
+    if last and options.get("pool", 1) > 1 and "skip_reference" not in shapes:
         found.append("a pool after the residual needs skip_reference, to know what was largest")
     return found
 
@@ -197,7 +200,7 @@ CHECKS: dict[str, Callable[[Shapes, DTypes, Mapping], list[str]]] = {
     "first_conv1d": _codes,
     "depthwise_conv1d": _small_groups,
     "squeeze": _pointwise,
-    "excite": _pointwise,
+    "pointwise": _pointwise,
     "window_conv1d": _windows,
     "residual_pair": _pair,
 }

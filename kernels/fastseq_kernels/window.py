@@ -17,18 +17,9 @@ from torch import Tensor
 
 from fastseq_kernels import reference
 from fastseq_kernels.epilogue import INTERPRETED, activate, dot, pooled_rows, put, rows
-from fastseq_kernels.launch import architecture, choose, chunk, multiply, power_of_two
-from fastseq_kernels.library import channels_last, on, per_channel, register
+from fastseq_kernels.launch import chunk, multiply, power_of_two
+from fastseq_kernels.library import Call, channels_last, define, per_channel, strides
 from fastseq_kernels.reference import window_start, window_width
-from fastseq_kernels.support import refuse
-
-SCHEMA = (
-    "window_conv1d(Tensor delta, Tensor start, Tensor row, Tensor pre, Tensor weight, "
-    "Tensor? slope=None, Tensor? skip=None, Tensor? skip_start=None, "
-    "Tensor? skip_reference=None, *, int length, int dilation=1, int pad_left=0, "
-    "str activation='none', bool residual_first=False, int pool=1, str precision='float32') "
-    "-> Tensor"
-)
 
 
 @triton.jit
@@ -139,87 +130,42 @@ def window_conv1d_kernel(
     put(b_d, p_y, o_n, o_w, m_n, y_n, y_l, o_c, m_c, INTERPRETED)
 
 
-def window_conv1d(
-    delta: Tensor,
-    start: Tensor,
-    row: Tensor,
-    pre: Tensor,
-    weight: Tensor,
-    slope: Tensor | None = None,
-    skip: Tensor | None = None,
-    skip_start: Tensor | None = None,
-    skip_reference: Tensor | None = None,
-    *,
-    length: int,
-    dilation: int = 1,
-    pad_left: int = 0,
-    activation: str = "none",
-    residual_first: bool = False,
-    pool: int = 1,
-    precision: str = "float32",
-    out: Tensor | None = None,
-    config: dict | None = None,
-) -> Tensor:
-    """Return what `reference.window_conv1d` returns, computed by one kernel.
+def empty(call: Call) -> Tensor:
+    """Return an answer of the right shape, unwritten."""
+    m, width, _ = call.delta.shape
+    kernel, _, c_out = call.weight.shape
+    return call.delta.new_empty(m, window_width(width, kernel, call.dilation, call.pool), c_out)
 
-    Parameters
-    ----------
-    delta, weight : float32, float16 or bfloat16
-        Differences may be smaller than float16 can hold; bfloat16 keeps their leading digits.
-    start, row, skip_start : int, (m,)
-    pre, skip, skip_reference : any of the three
-    out : (m, window_width, channels_out), optional
-        Written in place.
-    config : dict, optional
-        Launch configuration; the committed table's where not given.
 
-    Raises
-    ------
-    ValueError
-        With every reason why the kernel cannot take this.
-    """
-    shapes = {"delta": delta.shape, "weight": weight.shape, "pre": pre.shape}
-    dtypes = {"delta": delta.dtype, "weight": weight.dtype}
-    refuse("window_conv1d", shapes, dtypes, delta.device, activation=activation, pool=pool,
-           precision=precision, residual_first=residual_first, skip=skip is not None,
-           skip_reference=skip_reference is not None)  # fmt: skip
-    m, width, _ = delta.shape
-    kernel, c_in, c_out = weight.shape
-    positions = pre.shape[1]
-    kept = window_width(width, kernel, dilation, pool)
-    y = delta.new_empty(m, kept, c_out) if out is None else out
-    if y.numel() == 0:
-        return y
-    arch = architecture(delta.device)
-    facts = {"bytes": delta.element_size(), "aligned": c_in % 16 == 0}
-    config = dict(config or choose("window_conv1d", arch, facts))
+def facts(call: Call) -> dict[str, object]:
+    """Return what chooses the launch configuration."""
+    return {"bytes": call.delta.element_size(), "aligned": call.weight.shape[1] % 16 == 0}
+
+
+def launch(call: Call, y: Tensor, arch: str, config: dict) -> None:
+    """Run the kernel."""
+    kernel, c_in, c_out = call.weight.shape
+    slots = power_of_two(call.pool)
     config["BN"] = min(config["BN"], max(16, power_of_two(c_out)))
     config["BK"] = chunk(c_in, config["BK"])
-    slots = power_of_two(pool)
-    blocks = triton.cdiv(m * kept * slots, config["BM"]) * triton.cdiv(c_out, config["BN"])
-    tensors = [channels_last(v) for v in (delta, pre, skip, skip_reference)]
-    strides = [s for v in (*tensors, y) for s in ((0, 0) if v is None else v.stride()[:2])]
-    delta, pre, skip, skip_reference = tensors
-    start, row = start.int().contiguous(), row.int().contiguous()
-    skip_start = None if skip is None else skip_start.int().contiguous()
-    first = window_start(start, kernel, dilation, pad_left, pool)
-    with on(delta):
-        window_conv1d_kernel[(blocks,)](
-            delta, start, first, row, pre, weight.contiguous(), per_channel(slope, c_out),
-            skip, skip_start, skip_reference, y,
-            m, width, kept, 0 if skip is None else skip.shape[1],
-            length, positions // pool, triton.cdiv(kernel * c_in, config["BK"]), *strides,
-            C_IN=c_in, C_OUT=c_out, KERNEL=kernel, DILATION=dilation, PAD=pad_left, POOL=pool,
-            SLOTS=slots, ACTIVATION=activation, RESIDUAL_FIRST=residual_first,
-            PRECISION=multiply(precision, arch), INTERPRETED=INTERPRETED, **config,
-        )  # fmt: skip
-    return y
+    rows_out = y.shape[0] * y.shape[1] * slots
+    blocks = triton.cdiv(rows_out, config["BM"]) * triton.cdiv(c_out, config["BN"])
+    delta, pre, skip, skip_reference = tensors = [
+        channels_last(v) for v in (call.delta, call.pre, call.skip, call.skip_reference)
+    ]
+    start, row = call.start.int().contiguous(), call.row.int().contiguous()
+    window_conv1d_kernel[(blocks,)](
+        delta, start, window_start(start, kernel, call.dilation, call.pad_left, call.pool), row,
+        pre, call.weight.contiguous(), per_channel(call.slope, c_out),
+        skip, None if skip is None else call.skip_start.int().contiguous(), skip_reference, y,
+        *delta.shape[:2], y.shape[1], 0 if skip is None else skip.shape[1],
+        call.length, pre.shape[1] // call.pool, triton.cdiv(kernel * c_in, config["BK"]),
+        *strides(*tensors, y),
+        C_IN=c_in, C_OUT=c_out, KERNEL=kernel, DILATION=call.dilation, PAD=call.pad_left,
+        POOL=call.pool, SLOTS=slots, ACTIVATION=call.activation,
+        RESIDUAL_FIRST=call.residual_first, PRECISION=multiply(call.precision, arch),
+        INTERPRETED=INTERPRETED, **config,
+    )  # fmt: skip
 
 
-def shape_only(delta, start, row, pre, weight, *_, dilation=1, pool=1, **options) -> Tensor:
-    """Return an empty answer of the right shape."""
-    kept = window_width(delta.shape[1], weight.shape[0], dilation, pool)
-    return delta.new_empty(delta.shape[0], kept, weight.shape[2])
-
-
-op = register(SCHEMA, cpu=reference.window_conv1d, cuda=window_conv1d, fake=shape_only)
+window_conv1d, op = define(reference.window_conv1d, empty=empty, facts=facts, launch=launch)

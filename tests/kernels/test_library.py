@@ -22,7 +22,8 @@ CALLS = [
       normal(2, 21, 24), WEIGHT), {"length": 21, "pad_left": 2, "pool": 2}),
     (block.op, reference.residual_pair, (X, normal(2, 3, 16, 16), normal(2, 16)),
      {"activation": "relu", "pool": 2}),
-    (squeeze_excite.excite_op, reference.excite, (X, GATE, X), {"activation": "relu"}),
+    (squeeze_excite.pointwise_op, reference.pointwise, (X, GATE, None, X),
+     {"activation": "relu"}),
 ]  # fmt: skip
 NAMES = [call[0].name() for call in CALLS]
 

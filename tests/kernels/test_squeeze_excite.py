@@ -44,23 +44,27 @@ def test_gate(shape, bias, activation):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize(("residual", "first"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("shape", SHAPES[:2], ids=str)
-def test_excite(shape, residual, first, dtype):
+def test_pointwise(shape, residual, first, gated, dtype):
     n, length, channels, _ = shape
-    x, gate = normal(n, length, channels, dtype=dtype), normal(n, channels).sigmoid()
+    x = normal(n, length, channels, dtype=dtype)
+    gate = normal(n, channels).sigmoid() if gated else None
     skip = normal(n, length, channels, dtype=dtype, seed=1) if residual else None
-    options = {"activation": "silu", "residual_first": first}
-    truth = reference.excite(*floats(x, gate, skip), **options)
+    activation = "prelu" if residual else "tanh"
+    slope = normal(channels, seed=2).abs() if residual else None
+    options = {"activation": activation, "residual_first": first}
+    truth = reference.pointwise(*floats(x, gate, slope, skip), **options)
     out = poisoned(truth, dtype)
-    squeeze_excite.excite(x, gate, skip, out=out, **options)
+    squeeze_excite.pointwise(x, gate, slope, skip, out=out, **options)
     check(out, truth, dtype)
 
 
-def test_a_gated_convolution_is_excite_then_convolution():
+def test_a_gated_convolution_is_pointwise_then_convolution():
     x, gate = normal(2, 31, 32, dtype="float16"), normal(2, 32).sigmoid()
     weight = normal(1, 32, 48, dtype="float16") / 6
-    apart = conv.conv1d(squeeze_excite.excite(x, gate), weight)
+    apart = conv.conv1d(squeeze_excite.pointwise(x, gate), weight)
     assert torch.equal(conv.conv1d(x, weight, gate=gate), apart)
 
 
@@ -71,4 +75,4 @@ def test_addresses_past_32_bits():
     x.copy_(normal(2, 8, 16))
     gate = normal(2, 16)
     check(squeeze_excite.squeeze(x), reference.squeeze(*floats(x)), "float32")
-    check(squeeze_excite.excite(x, gate), reference.excite(*floats(x, gate)), "float16")
+    check(squeeze_excite.pointwise(x, gate), reference.pointwise(*floats(x, gate)), "float16")
