@@ -177,6 +177,7 @@ def _fit_to_data(
             raise OptionError(f"{name}={value!r}; expected one of {', '.join(choices)}")
     length, tasks = rows.codes.shape[1], rows.targets.shape[1]
     binary = bool(np.isin(rows.targets, (0, 1)).all()) and plan.loss in ("auto", "bce", "focal")
+    by_name = isinstance(model, (str, os.PathLike)) and not _is_checkpoint(model)
     if isinstance(model, (str, os.PathLike)):
         model = _by_name(model, length, tasks, binary, sizes)
     if not hasattr(model, "input_spec"):
@@ -201,14 +202,20 @@ def _fit_to_data(
         head = replace(head, scale=scale)
     targets.check_reach(head, rows.targets[train_rows], train_rows)
     model.target_spec = replace(head, reverse_complement=plan.strands != "forward")
+    if by_name and hasattr(model, "prepare"):
+        model.prepare(model.input_spec.place(rows.codes[train_rows]))
     return model, binary
+
+
+def _is_checkpoint(name: "str | os.PathLike") -> bool:
+    return str(name) not in registry.BY_NAME and Path(name).suffix == ".safetensors"
 
 
 def _by_name(
     name: "str | os.PathLike", length: int, tasks: int, binary: bool, sizes: dict[str, Any]
 ) -> nn.Module:
     """Return a new network of the table, or the one of a checkpoint."""
-    if str(name) not in registry.BY_NAME and Path(name).suffix == ".safetensors":
+    if _is_checkpoint(name):
         return checkpoints.load(name)
     known = registry.entry(str(name)).sizes
     asked = {"length": length, "tasks": tasks}

@@ -10,12 +10,15 @@ import torch
 from torch import nn
 
 from fastseq.errors import OptionError
+from fastseq.models.bionml import BioNML
 from fastseq.models.bugf import BUGF
 from fastseq.models.contenders import Camformers, Mt, Wztr
 from fastseq.models.dream import BHI, Dream, dream_attn, dream_cnn, dream_rnn
 from fastseq.models.genome import Basenji, BPNet, DeePromoter, DeepSTARR
+from fastseq.models.high_schoolers import HighSchoolers
 from fastseq.models.legnet import LegNet, LegNetMPRA, legnet_optimized, legnet_prixfixe
 from fastseq.models.motif_cnn import MotifCNN
+from fastseq.models.nad import NAD
 from fastseq.models.trees import Trees, random_forest
 from fastseq.models.tum import TumClassifier, TumCNN, TumResNet
 from fastseq.models.unlock_dna import UnlockDNA
@@ -84,7 +87,10 @@ TABLE = Catalogue(Entry(*row) for row in (
     ("bhi", BHI, "2nd: CNN, BiLSTM, CNN", CHALLENGE, MIT),
     ("unlock_dna", UnlockDNA, "3rd: Macaron transformer, expression tokens", CHALLENGE, MIT),
     ("camformers", Camformers, "4th: wide residual CNN", CHALLENGE, MIT),
+    ("nad", NAD, "5th: 5-mer vectors, CNN, transformers", CHALLENGE, MIT),
     ("wztr", Wztr, "5th: CNN of four dilations at once", CHALLENGE, MIT),
+    ("high_schoolers", HighSchoolers, "7th: CNN, attention pools", CHALLENGE, MIT),
+    ("bionml", BioNML, "8th: k-mer kernels, cross-attention", CHALLENGE, MIT),
     ("bugf", BUGF, "9th: one transformer layer sixteen times", CHALLENGE, MIT),
     ("mt", Mt, "10th: GRU and CNN over both strands", CHALLENGE, MIT),
     ("vaishnav", Vaishnav, "reference: CNN, attention, BiLSTM", "Vaishnav et al. 2022", MIT),
