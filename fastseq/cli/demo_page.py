@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from fastseq import show
 from fastseq.io.maps import Maps
 from fastseq.sequence.simulate import MotifTask
-from fastseq.show import plots
 from fastseq.show.canvas import Span
 from fastseq.show.report import Section
 
@@ -26,7 +26,7 @@ def predictions(labels: np.ndarray, y_hat: np.ndarray, auroc: float) -> Section:
         f"{len(labels):,} sequences that the network never saw: it tells those with core motifs "
         f"from the others with an AUROC of {auroc:.3f}."
     )
-    figure = plots.score_densities(y_hat, np.where(labels == 1, "core motifs", "other motifs"))
+    figure = show.score_densities(y_hat, np.where(labels == 1, "core motifs", "other motifs"))
     return Section("Predictions", text, [("Logits of the test fold by class.", figure)])
 
 
@@ -40,7 +40,7 @@ def mutagenesis(task: MotifTask, maps: Maps, rows: np.ndarray, enriched: float) 
     figures = [
         (
             f"{maps.names[at]}: effect of each substitution on the logit.",
-            plots.ism_heatmap(
+            show.ism_heatmap(
                 maps.codes[at], maps.values[at, 0], spans=planted_spans(task, rows[at])
             ),
         )
@@ -60,12 +60,12 @@ def saliency(task: MotifTask, maps: Maps, rows: np.ndarray, snr: float, kld: Any
         f"{kld.null.total.mean():.3f} of the same maps on other sequences "
         f"(z = {kld.null.z:.0f})."
     )
-    figures = [("Weighted k-mer divergence.", plots.kld_bars(kld.per_k, kld.null.per_k))]
+    figures = [("Weighted k-mer divergence.", show.kld_bars(kld.per_k, kld.null.per_k))]
     strongest = np.argsort(-abs(maps.observed[:, 0]).sum(axis=1), kind="stable")[:SHOWN]
     figures += [
         (
             f"{maps.names[at]}: observed and hypothetical attributions.",
-            plots.logos(
+            show.logos(
                 maps.codes[at], maps.hypothetical[at, 0], spans=planted_spans(task, rows[at])
             ),
         )
@@ -88,8 +88,8 @@ def variants(
     stretch = scores[(scores["chrom"] == first) & (scores["pos"] <= 1200)]
     spans = [span[:2] for span in motifs[first] if span[1] <= stretch["pos"].max() + 50]
     order = np.argsort(-abs(scores["diff"].to_numpy(float)), kind="stable")
-    effects = plots.variant_effects(grouped, group="where")
-    along = plots.variant_lollipops(stretch, spans=spans)
+    effects = show.variant_effects(grouped, group="where")
+    along = show.variant_lollipops(stretch, spans=spans)
     figures = [
         ("Effects inside and outside planted motifs.", effects),
         (f"The first of {first}; shaded: planted motifs.", along),

@@ -1,14 +1,18 @@
 """What all figures share: panels, shaded spans, tables as columns, SVG for a page."""
 
 import io
+import os
 import re
 from collections.abc import Iterable, Sequence
+from itertools import cycle, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from fastseq._lazy import load
-from fastseq.errors import TableError
+from fastseq.errors import OptionError, TableError
+from fastseq.io.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
 # Okabe and Ito: apart for every common form of colour blindness, on white and on black
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#888888"
+SKY, AMBER = "#56B4E9", "#E69F00"
+COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY, SKY, AMBER)
 
 Span: TypeAlias = "tuple[int, int] | tuple[int, int, str]"
 """start, end (0-based, half-open) and perhaps a label."""
@@ -37,6 +43,27 @@ def to_svg(figure: "Figure") -> str:
     return re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), svg)
 
 
+def save(figure: "Figure", path: str | os.PathLike[str], *, dpi: int = 200) -> Path:
+    """Write a figure as the file's ending says (.svg, .png, .pdf), and return the path.
+
+    Raises
+    ------
+    OptionError
+        Another ending.
+    """
+    path = Path(path)
+    endings = {".svg", ".png", ".pdf"}
+    if path.suffix not in endings:
+        raise OptionError(f"{path}: expected a name ending in {', '.join(sorted(endings))}")
+    if path.suffix == ".svg":
+        write_bytes(path, to_svg(figure).encode())
+        return path
+    sink = io.BytesIO()
+    figure.savefig(sink, format=path.suffix[1:], dpi=dpi, facecolor="white")
+    write_bytes(path, sink.getvalue())
+    return path
+
+
 def panels(
     rows: int, columns: int = 1, *, width: float, height: float, **grid: Any
 ) -> "tuple[Figure, list[Axes]]":
@@ -52,6 +79,11 @@ def panels(
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(labelsize="small")
     return figure, list(axes.flat)
+
+
+def palette(number: int) -> list[str]:
+    """Return so many colours; beyond seven they come again."""
+    return list(islice(cycle(COLORS), number))
 
 
 def width_of(length: int) -> float:

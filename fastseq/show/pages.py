@@ -14,8 +14,11 @@ from fastseq.io.files import chunks
 from fastseq.io.maps import Maps, read_maps
 from fastseq.io.results import MANIFEST, read_results
 from fastseq.io.tables import read_table
-from fastseq.show import plots
+from fastseq.show.attributions import ism_heatmap, logos
+from fastseq.show.predictions import predicted_against_measured, score_densities, training_curve
+from fastseq.show.reliability import kld_bars
 from fastseq.show.report import Section
+from fastseq.show.variants import variant_effects, variant_lollipops
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +68,7 @@ def of_history(name: str, history: Sequence[dict[str, Any]]) -> Section:
     """Return how a training went."""
     best = max(history, key=lambda row: row.get("auroc", row.get("pearson", -row["loss"])))
     text = f"{len(history)} epochs; the checkpoint keeps epoch {best.get('epoch', len(history))}."
-    figure = plots.training_curve(history)
+    figure = training_curve(history)
     return Section(
         f"Training of {name}", text, [("Loss and validation by epoch.", figure)], [("", history)]
     )
@@ -80,9 +83,9 @@ def of_maps(name: str, maps: Maps, examples: int = 6) -> Section:
         for task, task_name in enumerate(maps.tasks):
             of_task = f", {task_name}" if len(maps.tasks) > 1 else ""
             if maps.method == "ism":
-                picture = plots.ism_heatmap(codes, maps.values[row, task], start=maps.start)
+                picture = ism_heatmap(codes, maps.values[row, task], start=maps.start)
             else:
-                picture = plots.logos(codes, maps.hypothetical[row, task], start=maps.start)
+                picture = logos(codes, maps.hypothetical[row, task], start=maps.start)
             figures.append((f"{maps.names[row]}{of_task}", picture))
     what = {
         "ism": "Effect of every substitution; the reference carries a dot, and the letters above "
@@ -103,12 +106,12 @@ def of_variants(name: str, table: "pd.DataFrame") -> Section:
     figures = []
     if scored:
         columns = {part: table[f"{part}{suffix}"] for part in ("y_ref", "y_alt", "diff")}
-        picture = plots.variant_effects(columns)
+        picture = variant_effects(columns)
         figures.append(("Answers for both alleles, and effects by rank.", picture))
         strongest = table.iloc[order[: min(scored, MOST_VARIANTS_DRAWN)]]
         for chrom in strongest["chrom"].iloc[:200].value_counts().index[:3]:
             here = strongest[strongest["chrom"] == chrom]
-            picture = plots.variant_lollipops(here, value=value)
+            picture = variant_lollipops(here, value=value)
             figures.append((f"{chrom}: the {len(here):,} largest effects.", picture))
     left_out = "" if scored == len(table) else f" {len(table) - scored:,} have none; see status."
     text = f"{len(table):,} alleles, {scored:,} with an effect.{left_out}"
@@ -129,7 +132,7 @@ def of_kld(name: str, found: dict[str, Any]) -> Section:
         "How far the k-mers that carry attribution are from those of the sequences. A map that "
         "points at repeating words lies far above its null, the same maps on other sequences."
     )
-    figures = [("Divergence by k-mer length.", plots.kld_bars(per_k, null))]
+    figures = [("Divergence by k-mer length.", kld_bars(per_k, null))]
     return Section(f"{name}: k-mer divergence", text, figures, [("", rows)])
 
 
@@ -139,13 +142,13 @@ def of_predictions(name: str, table: "pd.DataFrame") -> Section:
     y_hat = y_hat.to_numpy(float)
     measured = next((column for column in ("y", "label") if column in table.columns), None)
     if measured is None:
-        figure = plots.score_densities(y_hat, np.full(len(y_hat), "all"))
+        figure = score_densities(y_hat, np.full(len(y_hat), "all"))
         caption = "Distribution of the predictions."
     elif set(table[measured].unique().tolist()) <= {0, 1}:
-        figure = plots.score_densities(y_hat, table[measured].to_numpy(int))
+        figure = score_densities(y_hat, table[measured].to_numpy(int))
         caption = "Predictions by class."
     else:
-        figure = plots.predicted_against_measured(table[measured].to_numpy(float), y_hat)
+        figure = predicted_against_measured(table[measured].to_numpy(float), y_hat)
         caption = "Predicted against measured."
     return Section(f"{name}: predictions", "", [(caption, figure)], [("", table)])
 

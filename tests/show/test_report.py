@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from fastseq import show
 from fastseq.errors import UnreadableFileError
-from fastseq.show import plots
 from fastseq.show.report import Section, page, report
 
 TABLE = {
@@ -15,7 +15,7 @@ TABLE = {
     "pos": np.array([3, 20, 100, 4]),
     "diff": np.array([0.25, -1.0, np.nan, 123456.789]),
 }
-CURVE = plots.training_curve({"loss": [2.0, 1.0]})
+CURVE = show.training_curve({"loss": [2.0, 1.0]})
 SECTIONS = [
     Section("Learning", "It learned.\n\nSlowly.", figures=[("A curve", CURVE)]),
     Section("Variants", tables=[("All of them.", TABLE)]),
