@@ -6,8 +6,7 @@ import click
 
 from fastseq._lazy import load
 from fastseq.cli.options import note, verb
-from fastseq.errors import FormatError, OptionError
-from fastseq.io.files import first_bytes
+from fastseq.errors import OptionError
 
 ENDINGS = (".vcf", ".vcf.gz")
 
@@ -17,7 +16,7 @@ ENDINGS = (".vcf", ".vcf.gz")
 @click.argument("vcf", metavar="VCF")
 @click.argument("output", metavar="OUT")
 def command(folder: str, vcf: str, output: str) -> None:
-    """Write the scored VCF again, each score an INFO field FS_..., one value per ALT.
+    """Write the scored VCF or BCF again as VCF, each score an INFO field FS_..., one value per ALT.
 
     OUT.vcf.gz is bgzip, with an index beside it where the records are sorted. FOLDER holds the
     scores of all alleles of this very VCF.
@@ -30,7 +29,5 @@ def command(folder: str, vcf: str, output: str) -> None:
         raise OptionError(f"{output}: expected a name ending in {' or '.join(ENDINGS)}")
     if Path(output).resolve() == Path(vcf).resolve():
         raise OptionError(f"{output}: would replace the VCF it is made from; name another file")
-    if vcf != "-" and first_bytes(vcf).startswith(load("fastseq.io.vcf").BCF):
-        raise FormatError(f"{vcf}: is BCF, expected VCF text; 'bcftools view' makes it")
     count = load("fastseq.io.annotate").annotate_vcf(folder, vcf, output)
     note(f"{count:,} records are in {output}")

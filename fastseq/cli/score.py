@@ -19,7 +19,7 @@ from fastseq.cli.options import (
     running_options,
     verb,
 )
-from fastseq.io.results import SINGLE
+from fastseq.io.results import is_single
 
 FOLDER_ONLY = {"resume": False, "overwrite": False, "workers": 1, "cluster": None}
 
@@ -97,7 +97,7 @@ def command(
     if regions and saturate:
         raise click.UsageError("--regions chooses among the records of --vcf")
     given = [name for name, plain in FOLDER_ONLY.items() if options[name] != plain]
-    if given and (output == "-" or output.endswith(SINGLE)) and not dry_run:
+    if given and not dry_run and is_single(output):
         raise click.UsageError(f"--{' and --'.join(given)}: -o is to name a folder")
     if shard is not None:
         options["shard"] = shard

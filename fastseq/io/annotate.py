@@ -9,7 +9,8 @@ from typing import IO, TYPE_CHECKING
 
 from fastseq._lazy import load
 from fastseq.errors import FastseqWarning, FormatError
-from fastseq.io.files import chunks, replacing
+from fastseq.io.files import chunks, first_bytes, replacing
+from fastseq.io.indexed import BCF, bcf_lines
 from fastseq.io.results import tables
 
 if TYPE_CHECKING:
@@ -30,14 +31,15 @@ def annotate_vcf(
     scores : path of a finished result folder, or tables
         Scores of all alleles of this very VCF, in its order.
     vcf : path-like
-        VCF text, plain, gzip or bgzip. Its lines stay as they are, but for INFO.
+        VCF text, plain, gzip or bgzip, whose lines stay as they are, but for INFO; or BCF.
     output : path-like
         ``.gz``: bgzip, with a .tbi index beside it where the records are sorted.
 
     Raises
     ------
     FormatError
-        The scores are not those of this VCF; the first record that differs is named.
+        The scores are not those of this VCF; the first record that differs is named. Or a line
+        has fewer than five columns.
     UnreadableFileError
         The folder does not take files.
 
@@ -71,6 +73,9 @@ def _index(name: str) -> None:
 
 
 def _lines(path: str | PathLike) -> Iterator[bytes]:
+    if fspath(path) != "-" and first_bytes(path).startswith(BCF):
+        yield from bcf_lines(path, whole=True)
+        return
     rest = b""
     for chunk in chunks(path):
         *lines, rest = (rest + chunk).split(b"\n")
@@ -104,6 +109,8 @@ def _write(lines: Iterator[bytes], rows: Iterator[dict], out: IO[bytes], where: 
             continue
         records += 1
         fields = line.split(b"\t")
+        if len(fields) < 5:
+            raise FormatError(f"{where}: line {number} has {len(fields)} columns; expected VCF")
         alts = fields[4].split(b",")
         scored = list(islice(rows, len(alts)))
         if [_key(row) for row in scored] != [(*fields[:2], fields[3], alt) for alt in alts]:

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from fastseq._lazy import load
-from fastseq.errors import FormatError, MissingFileError, ResumeError, UnreadableFileError
+from fastseq.errors import (
+    FormatError,
+    MissingFileError,
+    OptionError,
+    ResumeError,
+    UnreadableFileError,
+)
 from fastseq.io.files import replacing, sha256
 
 if TYPE_CHECKING:
@@ -228,6 +234,26 @@ def to_frame(table: "pa.Table") -> "pd.DataFrame":
         missing = column.is_null().to_numpy(zero_copy_only=False)
         frame["norm_pos"] = pandas.arrays.IntegerArray(values.copy(), missing.copy())
     return frame
+
+
+def is_single(name: str) -> bool:
+    """Say whether scores of that name are one file or standard output, and not a folder.
+
+    Raises
+    ------
+    OptionError
+        The name ends like a file of a kind that is not written.
+    """
+    if name == "-" or name.endswith(SINGLE):
+        return True
+    ending = Path(name).suffix
+    if ending[1:2].isalpha() and not name.endswith("/") and not Path(name).is_dir():
+        other = "; 'fastseq annotate' writes a VCF" if ".vcf" in name or ending == ".bcf" else ""
+        raise OptionError(
+            f"{name}: {ending} files are not written; expected {', '.join(SINGLE)}, -, or the name "
+            f"of a folder (with / behind it where it looks like a file's){other}"
+        )
+    return False
 
 
 def write_single(parts: "Iterable[pa.Table]", path: str | PathLike) -> dict:

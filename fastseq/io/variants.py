@@ -18,8 +18,9 @@ from fastseq.io.bed import Region, read_regions
 from fastseq.io.contigs import ContigMap, with_places
 from fastseq.io.fasta import Genome
 from fastseq.io.files import first_bytes, sha256
+from fastseq.io.indexed import BCF, index_of
 from fastseq.io.tables import read_table
-from fastseq.io.vcf import BCF, BLOCK, read_vcf
+from fastseq.io.vcf import BLOCK, read_vcf
 from fastseq.sequence.alleles import Variants, every_snv
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ COLUMNS = ("chrom", "pos", "ref", "alt")
 TEXT = re.compile(r"^(.+):([\d,]+):([^:]+):(.+)$")
 
 
-def read_variants(source: Source, *, block: int = BLOCK) -> Iterator[Variants]:
+def read_variants(
+    source: Source, *, block: int = BLOCK, regions: Sequence[Region] | None = None
+) -> Iterator[Variants]:
     """Yield variants in blocks of ``block`` input records, one row per ALT allele, in input order.
 
     Parameters
@@ -43,6 +46,8 @@ def read_variants(source: Source, *, block: int = BLOCK) -> Iterator[Variants]:
         with columns chrom, pos, ref, alt and perhaps id, in any case; or texts
         ``chrom:pos:ref:alt``. ALT may hold several alleles with commas between.
     block : int
+    regions : sequence of Region, optional
+        Records elsewhere may be left out, and are where an index lies beside the file.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def read_variants(source: Source, *, block: int = BLOCK) -> Iterator[Variants]:
     """
     if isinstance(source, (str, PathLike)):
         if fspath(source) == "-" or _is_vcf(first_bytes(source)):
-            yield from read_vcf(source, block=block)
+            yield from read_vcf(source, block=block, regions=regions)
             return
         names = first_bytes(source).partition(b"\n")[0].decode("utf-8", "replace")
         text = [name for name in re.split(r"[\t,;\r]", names) if _plain(name) != "pos"]
@@ -180,9 +185,10 @@ class VariantInput:
             yield from with_places(_saturated(genome, regions, self.block), genome, self.contig_map)
             return
         assert self.source is not None
-        blocks = read_variants(self.source, block=self.block)
-        if self.regions is not None:
-            blocks = within(blocks, read_regions(self.regions))
+        regions = None if self.regions is None else read_regions(self.regions)
+        blocks = read_variants(self.source, block=self.block, regions=regions)
+        if regions is not None:
+            blocks = within(blocks, regions)
         yield from with_places(blocks, genome, self.contig_map)
 
     def identity(self) -> dict:
@@ -191,6 +197,8 @@ class VariantInput:
             "variants": _fingerprint(self.source),
             "contig_map": _named(self.contig_map),
             "regions": _named(self.regions),
+            # blocks then count the records near the regions, not all of the file
+            "indexed": self.regions is not None and _is_indexed(self.source),
             "saturate": _named(self.saturate),
             "block": self.block,
         }
@@ -219,6 +227,10 @@ def _fingerprint(source: "Source | None") -> dict | None:
         return {"name": Path(source).name, "sha256": sha256(source)}
     text = "\n".join(source) if isinstance(source, Sequence) else source.to_csv(index=False)
     return {"name": "table", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _is_indexed(source: "Source | None") -> bool:
+    return isinstance(source, (str, PathLike)) and index_of(source) is not None
 
 
 def _named(value: "ContigMap | Regions") -> object:

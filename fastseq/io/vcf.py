@@ -1,29 +1,31 @@
-"""Variants from VCF text, whole blocks at a time, and from BCF through pysam.
+"""Variants from VCF text, whole blocks at a time; BCF and indexed files come as such text.
 
-Only the first five columns are read. The text path takes plain, gzip and bgzip files alike, needs
-no index and no header, and trusts what the records say over what the header says.
+Only the first five columns are read. Plain, gzip and bgzip files are read alike, without index or
+header; what the records say counts, not what the header says.
 """
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike, fspath
 
 import numpy as np
 
-from fastseq._lazy import load
 from fastseq._native import vcf as native
-from fastseq.errors import FastseqWarning, FormatError, UnreadableFileError
+from fastseq.errors import FastseqWarning, FormatError
+from fastseq.io.bed import Region
 from fastseq.io.fasta import listed
 from fastseq.io.files import chunks
+from fastseq.io.indexed import BCF, IndexedVariants, bcf_lines, index_of
 from fastseq.sequence.alleles import Variants
 
 CONTIG = re.compile(rb"^##contig=<(?:.*?,)?ID=([^,>]+)")
-BCF = b"BCF\x02"
 BLOCK = 65_536
 
 
-def read_vcf(path: str | PathLike, *, block: int = BLOCK) -> Iterator[Variants]:
+def read_vcf(
+    path: str | PathLike, *, block: int = BLOCK, regions: Sequence[Region] | None = None
+) -> Iterator[Variants]:
     """Yield the variants of a VCF or BCF in blocks of ``block`` records, in the order of the file.
 
     Parameters
@@ -33,6 +35,8 @@ def read_vcf(path: str | PathLike, *, block: int = BLOCK) -> Iterator[Variants]:
     block : int
         Input records in a block; the last one holds fewer. A record with several ALT alleles
         gives as many rows.
+    regions : sequence of Region, optional
+        Records elsewhere are not wanted: where an index lies beside the file, they are not read.
 
     Raises
     ------
@@ -44,15 +48,23 @@ def read_vcf(path: str | PathLike, *, block: int = BLOCK) -> Iterator[Variants]:
     Warns
     -----
     FastseqWarning
-        Once, where the header names contigs and the records name others.
+        Once, where the header names contigs and the records name others; or where the index is
+        older than the file, so that the whole file is read.
     """
     source = chunks(path)
     head = next(source, b"")
     if not head.strip():
         raise FormatError(f"{path}: empty; expected VCF")
-    if head.startswith(BCF):
-        source, head = _bcf_lines(path), b""
-    yield from _Sites(fspath(path), block).read(head, source)
+    sites = _Sites(fspath(path), block)
+    bcf = head.startswith(BCF)
+    index = None if regions is None else index_of(path)
+    if index is not None:
+        indexed = IndexedVariants(path, index, bcf=bcf)
+        sites.declare(indexed.contigs, indexed.header)
+        source, head = indexed.lines(regions or ()), b""
+    elif bcf:
+        source, head = bcf_lines(path), b""
+    yield from sites.read(head, source)
 
 
 class _Sites:
@@ -94,7 +106,17 @@ class _Sites:
             none = np.empty(0, np.int64)
             spans = np.empty((0, 2), np.int64)
             text = np.frombuffer(b"\n", np.uint8)
-            yield Variants(text, [], none.astype(np.int32), none, spans, spans, spans, none)
+            yield Variants(
+                text, self.contigs, none.astype(np.int32), none, spans, spans, spans, none
+            )
+
+    def declare(self, contigs: Sequence[str], header: bytes) -> None:
+        """Number the contigs that the file holds before its records are read."""
+        self.contigs = list(contigs)
+        self.index = {name.encode(): at for at, name in enumerate(contigs)}
+        self._read_header(header)
+        for name in self.index:
+            self._compare(name)
 
     def _blocks(self, text: bytes, *, last: bool = False) -> Iterator[Variants]:
         """Yield the whole blocks in a text; return what is left of it."""
@@ -157,26 +179,7 @@ class _Sites:
             named = [text.decode("utf-8", "replace") for text in dict.fromkeys(declared)]
             warnings.warn(
                 f"{self.path}: the header declares contigs {listed(named, 3)}, the records name "
-                f"{self.contigs[-1]}; the records are taken",
+                f"{name.decode('utf-8', 'replace')}; the records are taken",
                 FastseqWarning,
                 stacklevel=2,
             )
-
-
-def _bcf_lines(path: str | PathLike) -> Iterator[bytes]:
-    """Yield the sites of a BCF as lines of text."""
-    pysam = load("pysam")
-    try:
-        with pysam.VariantFile(fspath(path)) as records:
-            lines = []
-            for record in records:
-                alts = ",".join(record.alts) if record.alts else "."
-                lines.append(
-                    f"{record.chrom}\t{record.pos}\t{record.id or '.'}\t{record.ref}\t{alts}\n"
-                )
-                if len(lines) == BLOCK:
-                    yield "".join(lines).encode()
-                    lines = []
-            yield "".join(lines).encode()
-    except (OSError, ValueError) as error:
-        raise UnreadableFileError(f"{path}: pysam cannot read it: {error}") from error

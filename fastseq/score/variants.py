@@ -13,7 +13,7 @@ from fastseq._lazy import load
 from fastseq.errors import FastseqError, OptionError
 from fastseq.io.contigs import ContigMap
 from fastseq.io.fasta import Genome
-from fastseq.io.results import SINGLE, ResultFolder, to_frame, write_single
+from fastseq.io.results import ResultFolder, is_single, to_frame, write_single
 from fastseq.io.variants import Regions, Source, VariantInput
 from fastseq.lower.ensemble import Runnable, lower_all
 from fastseq.lower.plan import Engine, Plan, Precision
@@ -269,6 +269,12 @@ def score_variants(
     >>> frame.status.tolist()
     ['ok', 'ref_mismatch']
     """
+    name = None if output is None else fspath(output)
+    single = name is not None and is_single(name)
+    if (name is None or single) and (resume or overwrite or cluster or workers != 1):
+        raise OptionError(
+            "resume, overwrite, workers and cluster need output=, the folder of the run"
+        )
     genome = fasta if isinstance(fasta, Genome) else Genome.open(fasta)
     options = {
         "length": length, "strands": strands, "shifts": tuple(shifts), "normalize": normalize,
@@ -284,12 +290,6 @@ def score_variants(
         run = replace(run, null=shuffled_effects(run, source, null, seed=null_seed))
     if dry_run:
         return run_dry(run, source)
-    name = None if output is None else fspath(output)
-    single = name is not None and (name == "-" or name.endswith(SINGLE))
-    if (name is None or single) and (resume or overwrite or cluster or workers != 1):
-        raise OptionError(
-            "resume, overwrite, workers and cluster need output=, the folder of the run"
-        )
     if name is None:
         parts = list(score_blocks(run, source, progress=progress))
         return to_frame(load("pyarrow").concat_tables(parts))

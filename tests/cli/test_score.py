@@ -157,3 +157,13 @@ def test_a_rank_that_is_not_the_last_says_so(run, common, vcf, monkeypatch):
     result = run(*common, "--vcf", vcf, "-o", "s", "--shard", 4)
     assert result.exit_code == 0
     assert "others have yet to finish" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["y.xlsx", "y.vcf.gz", "y.bcf", "y.tsv.bz2"])
+def test_a_file_of_another_kind_is_refused(run, common, vcf, name):
+    told = one_line(run(*common, "--vcf", vcf, "-o", name))
+    assert "files are not written; expected .tsv" in told
+    assert ("annotate" in told) == name.startswith(("y.vcf", "y.bcf"))
+    assert not Path(name).exists()
+    assert run(*common, "--vcf", vcf, "-o", "run.v1/", "-q").exit_code == 0
+    assert run(*common, "--vcf", vcf, "-o", "run.v1", "-q", "--resume").exit_code == 0

@@ -53,6 +53,29 @@ def test_lines_stay_as_they_were(tmp_path, text):
     assert body[1][7].startswith("FS_STATUS=ok;")
 
 
+def test_bcf_is_written_as_text(tmp_path):
+    # htslib adds END to symbolic alleles
+    end = '##INFO=<ID=END,Number=1,Type=Integer,Description="e">\n'
+    (tmp_path / "v.vcf").write_text(HEADER + end + COLUMNS + BODY)
+    with (
+        pysam.VariantFile(str(tmp_path / "v.vcf")) as records,
+        pysam.VariantFile(str(tmp_path / "v.bcf"), "wb", header=records.header) as out,
+    ):
+        for record in records:
+            out.write(record)
+    assert annotate_vcf(scores(), tmp_path / "v.bcf", tmp_path / "a.vcf.gz") == 2
+    with pysam.VariantFile(str(tmp_path / "a.vcf.gz")) as records:
+        assert [record.info["FS_DIFF"][0] for record in records.fetch("c")] == [
+            0.25, pytest.approx(-1e-7),
+        ]  # fmt: skip
+
+
+def test_a_short_line_is_named(tmp_path):
+    (tmp_path / "v.vcf").write_text(HEADER + COLUMNS + "c\t7\trs1\n")
+    with pytest.raises(FormatError, match="line 5 has 3 columns; expected VCF"):
+        annotate_vcf(scores(), tmp_path / "v.vcf", tmp_path / "a.vcf")
+
+
 def test_scores_of_another_file_are_refused(tmp_path):
     (tmp_path / "v.vcf").write_text(HEADER + COLUMNS + BODY.replace("c\t9", "c\t8"))
     with pytest.raises(FormatError, match="line 6 is c:8, the scores are of c; score this file"):
