@@ -15,9 +15,15 @@ from fastseq.io.maps import Maps, read_maps
 from fastseq.io.results import MANIFEST, read_results
 from fastseq.io.tables import read_table
 from fastseq.show.attributions import ism_heatmap, logos
-from fastseq.show.predictions import predicted_against_measured, score_densities, training_curve
+from fastseq.show.predictions import (
+    expression_densities,
+    predicted_against_measured,
+    score_densities,
+    training_curve,
+)
 from fastseq.show.reliability import kld_bars
 from fastseq.show.report import Section
+from fastseq.show.studies import is_findings, is_model, of_findings, of_study
 from fastseq.show.variants import variant_effects, variant_lollipops
 
 if TYPE_CHECKING:
@@ -32,8 +38,8 @@ def sections_of(results: Sequence[str | PathLike[str]], *, examples: int = 6) ->
     Parameters
     ----------
     results : sequence of path
-        Checkpoints, maps (.npz), tables, k-mer divergences (.json), folders of scores, or folders
-        with any of these.
+        Checkpoints, maps (.npz), tables, k-mer divergences (.json), folders of scores, folders of
+        a study's models, or folders with any of these.
     examples : int
         So many sequences are drawn of each file of maps: those with the largest values.
 
@@ -49,10 +55,7 @@ def sections_of(results: Sequence[str | PathLike[str]], *, examples: int = 6) ->
         if not path.exists():
             raise MissingFileError(f"{path}: no such file or folder")
         if path.is_dir() and not (path / MANIFEST).exists():
-            held = [file for file in sorted(path.iterdir()) if _reader(file) is not None]
-            if not held:
-                raise FormatError(f"{path}: holds nothing that a report could show")
-            sections += sections_of(held, examples=examples)
+            sections += _of_folder(path, examples)
             continue
         reader = _reader(path)
         if reader is None:
@@ -62,6 +65,18 @@ def sections_of(results: Sequence[str | PathLike[str]], *, examples: int = 6) ->
             )
         sections.append(reader(path, examples))
     return sections
+
+
+def _of_folder(path: Path, examples: int) -> list[Section]:
+    """Return the sections of whatever a folder holds; the models of a study are one."""
+    held = [file for file in sorted(path.iterdir()) if _reader(file) is not None]
+    if not held:
+        raise FormatError(f"{path}: holds nothing that a report could show")
+    models = {
+        file: model for file in held if file.suffix == ".json" and is_model(model := _parsed(file))
+    }
+    sections = [of_study(path.name, list(models.values()))] if models else []
+    return sections + sections_of([file for file in held if file not in models], examples=examples)
 
 
 def of_history(name: str, history: Sequence[dict[str, Any]]) -> Section:
@@ -140,6 +155,7 @@ def of_predictions(name: str, table: "pd.DataFrame") -> Section:
     """Return predictions: against measurements where the table has them, else their density."""
     y_hat = table[next(column for column in table.columns if column.startswith("y_hat"))]
     y_hat = y_hat.to_numpy(float)
+    figures: list[Any] = []
     measured = next((column for column in ("y", "label") if column in table.columns), None)
     if measured is None:
         figure = score_densities(y_hat, np.full(len(y_hat), "all"))
@@ -148,9 +164,12 @@ def of_predictions(name: str, table: "pd.DataFrame") -> Section:
         figure = score_densities(y_hat, table[measured].to_numpy(int))
         caption = "Predictions by class."
     else:
-        figure = predicted_against_measured(table[measured].to_numpy(float), y_hat)
+        y_true = table[measured].to_numpy(float)
+        figure = predicted_against_measured(y_true, y_hat)
         caption = "Predicted against measured."
-    return Section(f"{name}: predictions", "", [(caption, figure)], [("", table)])
+        figures.append(("Kernel densities.", expression_densities(y_true, y_hat)))
+    figures.insert(0, (caption, figure))
+    return Section(f"{name}: predictions", "", figures, [("", table)])
 
 
 def _reader(path: Path) -> Callable[[Path, int], Section] | None:
@@ -170,19 +189,30 @@ def _reader(path: Path) -> Callable[[Path, int], Section] | None:
 
 
 def _checkpoint(path: Path, examples: int) -> Section:
-    training = load("fastseq.models.checkpoints").describe(path)["training"]
-    if not training.get("history"):
-        raise FormatError(f"{path}: the checkpoint remembers no training")
-    return of_history(path.stem, training["history"])
+    about = load("fastseq.models.checkpoints").describe(path)
+    history = about.get("training", {}).get("history")
+    if history:
+        return of_history(path.stem, history)
+    shown = {key: value for key, value in about.items() if not isinstance(value, dict)}
+    table = {"": list(shown), "value": [str(value) for value in shown.values()]}
+    return Section(f"Model {path.stem}", "It remembers no training.", tables=[("", table)])
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return json.loads(b"".join(chunks(path)))
+    except ValueError as error:
+        raise FormatError(f"{path}: no JSON ({error})") from error
 
 
 def _json(path: Path, examples: int) -> Section:
-    try:
-        found = json.loads(b"".join(chunks(path)))
-    except ValueError as error:
-        raise FormatError(f"{path}: no JSON ({error})") from error
+    found = _parsed(path)
+    if is_model(found):
+        return of_study(path.stem, [found])
+    if is_findings(found):
+        return of_findings(path.stem, found)
     if not isinstance(found, dict) or "per_k" not in found:
-        raise FormatError(f"{path}: expected the JSON of `fastseq kld`")
+        raise FormatError(f"{path}: expected the JSON of `fastseq kld`, or a study's")
     return of_kld(path.stem, found)
 
 

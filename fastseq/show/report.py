@@ -68,7 +68,8 @@ def report(
 
     Notes
     -----
-    A table stays a plain HTML table; a short script adds sorting and a filter where scripts run.
+    A table stays a plain HTML table; where scripts run, a short one adds sorting and a filter, and
+    keeps only the rows near the eye in the page.
     Pages follow the reader's light or dark setting and print in light.
     """
     html = page(title, sections, facts=facts, most_rows=most_rows)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import fastseq
 from fastseq.errors import FormatError, MissingFileError
 from fastseq.io.maps import Maps, write_maps
 from fastseq.show.pages import of_variants, sections_of
@@ -75,6 +76,47 @@ def test_what_is_no_result_is_refused(folder):
     (folder / "kld.json").write_text("[]")
     with pytest.raises(FormatError, match="fastseq kld"):
         sections_of([folder / "kld.json"])
+    (folder / "kld.json").write_text("{")
+    with pytest.raises(FormatError, match="no JSON"):
+        sections_of([folder])
     (folder / "empty").mkdir()
     with pytest.raises(FormatError, match="holds nothing"):
         sections_of([folder / "empty"])
+
+
+def test_a_checkpoint_without_a_training_says_what_it_is(tmp_path):
+    path = fastseq.models.save(
+        fastseq.models.build("tum_cnn", length=40), tmp_path / "m.safetensors"
+    )
+    (section,) = sections_of([path])
+    assert section.text == "It remembers no training."
+    ((_, table),) = section.tables
+    assert "tum_cnn" in table["value"]
+
+
+def model_of_a_study(number):
+    kld = {"weighted": {"3": number, "4": 2 * number}, "thresholded": {"6": 1 / (1 + number)}}
+    first = "relu" if number % 2 else "exponential"
+    return {"name": f"m.{number}", "first": first, "auroc": 0.9, "snr": 1.0 + number, "kld": kld}
+
+
+def test_the_models_of_a_study_are_one_section_and_its_findings_another(tmp_path):
+    for number in range(8):
+        (tmp_path / f"m.{number}.json").write_text(json.dumps(model_of_a_study(number)))
+    interval = {"value": 0.5, "low": 0.1, "high": 0.8}
+    group = {
+        "models": 8, "spearman with SNR": {"AUROC": interval}, "differences": {},
+        "length weights": {"3": {"weight": 0.6, "sd": 0.1}, "4": {"weight": 0.4, "sd": 0.1}},
+    }  # fmt: skip
+    found = {"title": "eight models", "groups": {"all": group, "relu": {"models": 4}}}
+    (tmp_path / "findings.json").write_text(json.dumps(found))
+    models, findings = sections_of([tmp_path])
+    assert models.text.startswith("8 models.")
+    assert len(models.figures) == 2
+    ((_, table),) = models.tables
+    assert table["weighted"].tolist() == [1.5 * number for number in range(8)]
+    assert findings.text == "eight models"
+    assert [caption for caption, _ in findings.figures] == ["Length weights, all."]
+    assert findings.tables[0][1] == [
+        {"group": "all", "models": 8, "what": "AUROC", "kind": "spearman with SNR", **interval}
+    ]

@@ -100,16 +100,49 @@ document.title = seen.join("|");
 """
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
-def test_tables_sort_and_filter_in_a_browser(tmp_path):
-    path = report(tmp_path / "report.html", "t", SECTIONS)
-    path.write_text(path.read_text().replace("</body>", CLICKS + "</body>"))
+LONG = """
+<script>
+const body = document.querySelector("tbody"), box = document.querySelector(".rows");
+const first = () => body.rows[0].cells[0].textContent;
+const seen = [document.querySelector(".filter .note").textContent, body.rows.length, first()];
+document.querySelector("th button").click();
+document.querySelector("th button").click();
+seen.push(first());
+box.scrollTop = box.scrollHeight;
+box.dispatchEvent(new Event("scroll"));
+seen.push(body.rows.length);
+document.title = seen.join("|");
+</script>
+"""
+
+
+def title_after(path, script, profile):
+    """Return the title of a page once Chromium has run a script at its end."""
+    path.write_text(path.read_text().replace("</body>", script + "</body>"))
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     done = subprocess.run(
-        [*command, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()],
+        [*command, f"--user-data-dir={profile}", path.as_uri()],
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     (title,) = re.findall("<title>(.*)</title>", done.stdout)
+    return title
+
+
+browser = pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
+
+
+@browser
+def test_thousands_of_rows_are_drawn_as_they_are_scrolled_to(tmp_path):
+    table = {"x": np.arange(4000)[::-1], "y": np.zeros(4000)}
+    path = report(tmp_path / "report.html", "t", [Section("s", tables=[("c", table)])])
+    title = title_after(path, LONG, tmp_path / "profile")
+    assert title == "4,000 of 4,000 rows|200|3999|3999|400"
+
+
+@browser
+def test_tables_sort_and_filter_in_a_browser(tmp_path):
+    path = report(tmp_path / "report.html", "t", SECTIONS)
+    title = title_after(path, CLICKS, tmp_path / "profile")
     third = "&lt;i&gt;c&lt;/i&gt;"
     # by position upwards; by effect downwards, what is missing last; then four filters
     assert title.split("|") == [f"a d b {third}", f"d a b {third}", "a b", "d", "b", ""]
