@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from fastseq.arrays import UNKNOWN, Codes
 from fastseq.learn.recipes import Recipe
 from fastseq.models.specs import InputSpec
+
+# near-copies that come together: their differences are seen, and a batch still holds many clusters
+TOGETHER = 4
 
 
 def batches(
@@ -39,38 +41,41 @@ def batches(
     weights : float, (len(rows),), optional
         Chance of each row to be drawn; every row once where not given.
     clusters : int, (n,), optional
-        Rows of one cluster then come one after the other.
+        Rows of one cluster then come four by four.
 
     Yields
     ------
     x : float32, (batch, channels, length); (2 * batch, ...) when conjoined, reverse strands last
+        In memory that the next batch overwrites.
     y : float32, (batch, tasks)
     groups : int64, (batch,)
-        Which rows of the batch share a cluster; all differ where there are no clusters.
+        Which rows of the batch came together; all differ where there are no clusters.
     """
-    size = recipe.batch_size
-    if weights is None:
-        order = rng.permutation(rows)
-    else:
-        order = rng.choice(rows, len(rows), p=weights / weights.sum())
+    order = rng.permutation(rows) if weights is None else _drawn(rows, weights, rng)
+    together = torch.arange(len(order))
     if clusters is not None:
-        _, member = np.unique(clusters[order], return_inverse=True)
-        order = order[np.argsort(rng.permutation(member.max() + 1)[member], kind="stable")]
-    spread = targets[rows].std() * recipe.label_noise
-    last = batches_per_epoch(len(rows), recipe) - 1
-    for step in range(last + 1):
-        batch = order[step * size : None if step == last else (step + 1) * size]
-        x, y = codes[batch], targets[batch]
-        if recipe.shift:
-            x = shift(x, rng.integers(-recipe.shift, recipe.shift + 1, len(x)))
+        order, together = _in_fours(order, clusters, rng)
+    y = targets[order]
+    if recipe.label_noise:
+        spread = targets[rows].std() * recipe.label_noise
+        y = y + rng.normal(0, spread, y.shape).astype(np.float32)
+    labels, moves = torch.from_numpy(y), None
+    if recipe.shift:
+        most = min(recipe.shift, codes.shape[1])
+        moves = rng.integers(-most, most + 1, len(order), np.int16)
+    codes = np.ascontiguousarray(codes)
+    size, steps = recipe.batch_size, batches_per_epoch(len(rows), recipe)
+    ends = [*range(size, steps * size, size), len(order)]
+    copies = 2 if recipe.strands == "conjoined" else 1
+    largest = max(np.diff([0, *ends]))
+    room = torch.empty(copies * largest, codes.shape[1], spec.channels)
+    for begin, end in zip([0, *ends], ends):
+        batch, by = order[begin:end], None if moves is None else moves[begin:end]
+        source = codes
         if recipe.mask:
-            x[rng.random(x.shape, dtype=np.float32) < recipe.mask] = UNKNOWN
-        if spread:
-            y = y + rng.normal(0, spread, y.shape).astype(np.float32)
-        groups = np.arange(len(batch))
-        if clusters is not None:
-            groups = np.unique(clusters[batch], return_inverse=True)[1]
-        yield on_strands(x, recipe.strands, spec), torch.from_numpy(y), torch.from_numpy(groups)
+            source, batch = _masked(codes[batch], recipe.mask, rng), np.arange(len(batch))
+        x = _on_strands(source, batch, by, recipe.strands, spec, room)
+        yield x, labels[begin:end], together[begin:end] - together[begin]
 
 
 def batches_per_epoch(rows: int, recipe: Recipe) -> int:
@@ -81,28 +86,48 @@ def batches_per_epoch(rows: int, recipe: Recipe) -> int:
     return max((rows + recipe.batch_size // 2) // recipe.batch_size, 1)
 
 
-def on_strands(codes: Codes, strands: str, spec: InputSpec) -> Tensor:
+def _on_strands(
+    codes: Codes,
+    rows: np.ndarray,
+    shift: np.ndarray | None,
+    strands: str,
+    spec: InputSpec,
+    room: Tensor,
+) -> Tensor:
     """Return the model input: forward; the second half of the rows reversed; or both of each."""
-    if strands == "forward":
-        return spec.expand(codes)
+    n = len(rows)
     # rows come in random order, so which half is turned is a coin's toss for each
-    half = 0 if strands == "conjoined" else len(codes) // 2
-    forward = codes if strands == "conjoined" else codes[:half]
-    parts = spec.expand(forward), spec.expand(codes[half:], "-")
-    return torch.cat([part.transpose(1, 2) for part in parts]).transpose(1, 2)
+    turned = n if strands == "forward" else n // 2
+    if strands != "conjoined":
+        return spec.expand_rows(codes, rows, shift=shift, turned=turned, out=room[:n])
+    for at, turned in ((0, n), (n, 0)):
+        spec.expand_rows(codes, rows, shift=shift, turned=turned, out=room[at : at + n])
+    return room[: 2 * n].transpose(1, 2)
 
 
-def shift(codes: Codes, by: np.ndarray) -> Codes:
-    """Return rows moved ``by[i]`` positions to the right, unknown where nothing came in.
+def _masked(codes: Codes, share: float, rng: np.random.Generator) -> Codes:
+    codes[rng.random(codes.shape, dtype=np.float32) < share] = UNKNOWN
+    return codes
 
-    Parameters
-    ----------
-    codes : uint8, (n, length)
-    by : int, (n,)
-    """
-    most = int(np.abs(by).max(initial=0))
-    wide = np.pad(codes, ((0, 0), (most, most)), constant_values=UNKNOWN)
-    return sliding_window_view(wide, codes.shape[1], axis=1)[np.arange(len(codes)), most - by]
+
+def _drawn(rows: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return rng.choice(rows, len(rows), p=weights / weights.sum())
+
+
+def _in_fours(
+    order: np.ndarray, clusters: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, Tensor]:
+    """Return the rows in an order where up to four of a cluster follow each other, and which do."""
+    _, member = np.unique(clusters[order], return_inverse=True)
+    by_cluster = np.argsort(member, kind="stable")
+    sizes = np.bincount(member)
+    place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    first = np.flatnonzero(place % TOGETHER == 0)
+    fours = np.diff(np.append(first, len(order)))
+    drawn = rng.permutation(len(first))
+    together = np.repeat(np.arange(len(first)), fours[drawn])
+    inner = np.arange(len(order)) - np.repeat(np.cumsum(fours[drawn]) - fours[drawn], fours[drawn])
+    return order[by_cluster][first[drawn][together] + inner], torch.from_numpy(together)
 
 
 def tail_weights(targets: np.ndarray, strength: float, *, stretches: int = 20) -> np.ndarray:
@@ -120,3 +145,16 @@ def tail_weights(targets: np.ndarray, strength: float, *, stretches: int = 20) -
     stretch = np.searchsorted(edges, first)
     crowd = np.bincount(stretch, minlength=stretches)[stretch]
     return crowd.astype(float) ** -strength
+
+
+def cluster_weights(clusters: np.ndarray, strength: float) -> np.ndarray:
+    """Return the chance of each row to be drawn: the inverse of how many near-copies it has.
+
+    Parameters
+    ----------
+    clusters : int, (n,)
+    strength : float
+        0 draws evenly; 1 gives each cluster the same share, however many rows it has.
+    """
+    _, member = np.unique(clusters, return_inverse=True)
+    return np.bincount(member)[member].astype(float) ** -strength

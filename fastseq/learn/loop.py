@@ -17,7 +17,7 @@ from fastseq._lazy import load
 from fastseq.arrays import Codes
 from fastseq.errors import DivergenceError, OptionError
 from fastseq.learn import losses, metrics, saved
-from fastseq.learn.augment import batches, batches_per_epoch, tail_weights
+from fastseq.learn.augment import batches, batches_per_epoch, cluster_weights, tail_weights
 from fastseq.learn.dataset import Labelled
 from fastseq.learn.optim import optimizer, rate
 from fastseq.learn.recipes import Recipe, Stage
@@ -68,10 +68,12 @@ class Run:
         self.loss = losses.choose(_loss_name(plan, self.head, binary), self.head)
         self.regulariser = regulariser(plan.regularise, model)
         self.figure = "auroc" if binary else "pearson"
-        weigh = plan.tail_weight > 0
-        self.weights = tail_weights(rows.targets[train_rows], plan.tail_weight) if weigh else None
-        if plan.within and rows.cluster is None:
-            raise OptionError(f"within={plan.within} needs rows with clusters; these have none")
+        for name in ("within", "cluster_weight"):
+            if getattr(plan, name) and rows.cluster is None:
+                raise OptionError(
+                    f"{name}={getattr(plan, name)} needs rows with clusters; these have none"
+                )
+        self.weights = _weights(plan, rows, train_rows)
         self.clusters = rows.cluster if plan.within else None
         self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
         self.steps = batches_per_epoch(len(train_rows), plan)
@@ -253,6 +255,16 @@ def _loss_name(plan: Recipe, head: TargetSpec, binary: bool) -> str:
     if head.activation == "expected_bin":
         return "bins_kl"
     return "bce" if binary else "mse"
+
+
+def _weights(plan: Recipe, rows: Labelled, train_rows: np.ndarray) -> np.ndarray | None:
+    """Return the chance of each training row to be drawn, or None where all are met once."""
+    weights = np.ones(len(train_rows))
+    if plan.tail_weight:
+        weights *= tail_weights(rows.targets[train_rows], plan.tail_weight)
+    if plan.cluster_weight and rows.cluster is not None:
+        weights *= cluster_weights(rows.cluster[train_rows], plan.cluster_weight)
+    return weights if plan.tail_weight or plan.cluster_weight else None
 
 
 def _average(stage: Stage, model: nn.Module) -> AveragedModel | None:

@@ -70,6 +70,8 @@ class Recipe:
         Sd of Normal noise on the labels, in sd of the labels.
     tail_weight : float
         0: rows drawn evenly; 1: drawn so that every stretch of label values is met equally often.
+    cluster_weight : float
+        0: rows drawn evenly; 1: drawn so that every cluster of near-copies is met equally often.
     within : float
         Weight of a second loss, the squared error of differences inside clusters of near-copies:
         what single bases do. Needs rows with clusters.
@@ -92,6 +94,7 @@ class Recipe:
     shift: int = 0
     label_noise: float = 0.0
     tail_weight: float = 0.0
+    cluster_weight: float = 0.0
     within: float = 0.0
     mask: float = 0.0
     regularise: str = "none"
@@ -101,8 +104,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _check_numbers(
-            self, batch_size=1, shift=0, label_noise=0, tail_weight=0, within=0, mask=0, clip=0,
-            patience=0,
+            self, batch_size=1, shift=0, label_noise=0, tail_weight=0, cluster_weight=0, within=0,
+            mask=0, clip=0, patience=0,
         )  # fmt: skip
 
     @property

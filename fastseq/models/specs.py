@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fastseq.arrays import UNKNOWN, Codes
 from fastseq.errors import LengthError, OptionError, SequenceError
+from fastseq.sequence.batches import gather
 from fastseq.sequence.encode import decode, encode
 
 Strand: TypeAlias = Literal["+", "-"]
@@ -187,14 +188,43 @@ class InputSpec:
         float32 tensor, (n, channels, length)
             Channels vary fastest in memory (an NLC array seen as NCL), so no transpose is paid.
         """
-        if strand == "-":
-            codes = COMPLEMENT[codes[:, ::-1]]
-        table = self.table(strand)
-        flat = torch.from_numpy(np.ascontiguousarray(codes)).view(-1).int()
-        hot = table.index_select(0, flat).view(*codes.shape, self.channels)
+        turned = 0 if strand == "-" else len(codes)
+        hot = self.expand_rows(codes, np.arange(len(codes)), turned=turned)
         if flags is not None:
-            hot[:, :, -len(self.flag_channels) :] = torch.as_tensor(flags).float()[:, None, :]
-        return hot.transpose(1, 2)
+            hot[:, -len(self.flag_channels) :] = torch.as_tensor(flags).float()[:, :, None]
+        return hot
+
+    def expand_rows(
+        self,
+        codes: Codes,
+        rows: np.ndarray,
+        *,
+        shift: np.ndarray | None = None,
+        turned: int | None = None,
+        out: Tensor | None = None,
+    ) -> Tensor:
+        """Return the model input of chosen rows, flags at 0: what training draws its batches with.
+
+        Parameters
+        ----------
+        codes : uint8, (n, length)
+        rows : int64, (batch,)
+        shift : int, (batch,), optional
+            Positions that each row moves to the right, unknown where nothing comes in.
+        turned : int, optional
+            Rows of the batch from this one on are reverse complements.
+        out : float32 tensor, (batch, length, channels), optional
+            Written and returned as a view; allocated where not given.
+
+        Returns
+        -------
+        float32 tensor, (batch, channels, length)
+        """
+        if out is None:
+            out = torch.empty(len(rows), codes.shape[1], self.channels)
+        codes = np.ascontiguousarray(codes)
+        gather(codes, rows, _both_tables(self), out.numpy(), shift=shift, turned=turned)
+        return out.transpose(1, 2)
 
     def table(self, strand: Strand = "+") -> Tensor:
         """Return the input channels at each code, float32, (5, channels)."""
@@ -237,6 +267,12 @@ def _table(spec: InputSpec, strand: Strand) -> Tensor:
     if spec.strand_channel:
         table[:, 4] = float(strand == "-")
     return table
+
+
+@lru_cache(maxsize=64)
+def _both_tables(spec: InputSpec) -> np.ndarray:
+    """Return the channels of each code, and those of its complement on the other strand."""
+    return np.stack([_table(spec, "+").numpy(), _table(spec, "-").numpy()[COMPLEMENT]])
 
 
 @dataclass(frozen=True)

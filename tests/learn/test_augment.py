@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastseq.learn import augment
 from fastseq.learn.recipes import RECIPES, Recipe, Stage, recipe
 from fastseq.models.specs import InputSpec
-from fastseq.sequence.encode import reverse_complement
 
 
 @given(st.integers(1, 300), st.integers(1, 64))
@@ -25,40 +25,55 @@ def test_every_row_comes_once_an_epoch(rows, size):
     assert all(len(x) == len(y) for x, y, _ in found)
 
 
-def test_clusters_come_together():
-    rows, clusters = np.arange(60), np.arange(60) % 20
-    labels = clusters[:, None].astype(np.float32)
+@given(st.integers(1, 200), st.integers(0, 9))
+def test_fours_are_of_one_cluster_and_no_row_is_lost(rows, seed):
+    rng = np.random.default_rng(seed)
+    clusters = rng.integers(0, 12, rows)
+    labels = np.arange(rows, dtype=np.float32)[:, None]
     found = list(
-        augment.batches(np.zeros((60, 3), np.uint8), labels, rows, Recipe(batch_size=30),
-                        InputSpec(3), np.random.default_rng(0), None, clusters)
+        augment.batches(np.zeros((rows, 3), np.uint8), labels, np.arange(rows),
+                        Recipe(batch_size=32), InputSpec(3), rng, None, clusters)
     )  # fmt: skip
-    order = np.concatenate([y[:, 0] for _, y, _ in found])
-    assert (np.diff(order) != 0).sum() == 19
+    met = [int(v) for _, y, _ in found for v in y]
+    assert sorted(met) == list(range(rows))
     for _, y, groups in found:
-        assert len(set(zip(y[:, 0].tolist(), groups.tolist()))) == len(set(groups.tolist())) == 10
+        who = clusters[y[:, 0].long().numpy()]
+        for group in groups.unique():
+            assert len(set(who[(groups == group).numpy()])) == 1
+            assert (groups == group).sum() <= augment.TOGETHER
 
 
-@given(st.integers(-5, 5), st.integers(0, 9))
-def test_shift_moves_and_fills_with_unknown(by, seed):
-    codes = np.random.default_rng(seed).integers(0, 4, (4, 12), dtype=np.uint8)
-    moved = augment.shift(codes, np.array([0, by, -by, by]))
-    for row, k in zip(range(4), (0, by, -by, by)):
-        expected = np.full(12, 4)
-        expected[max(k, 0) : 12 + min(k, 0)] = codes[row, max(-k, 0) : 12 - max(k, 0)]
-        np.testing.assert_array_equal(moved[row], expected)
-
-
-def test_strands():
+@pytest.mark.parametrize("strands", ["forward", "augment", "conjoined"])
+def test_strands(strands):
     spec = InputSpec(6, strand_channel=True)
     codes = np.random.default_rng(0).integers(0, 4, (5, 6), dtype=np.uint8)
-    turned = spec.expand(reverse_complement(codes))
-    both = augment.on_strands(codes, "conjoined", spec)
-    assert (both[:5] == spec.expand(codes)).all()
-    assert (both[5:, :4] == turned[:, :4]).all()
-    half = augment.on_strands(codes, "augment", spec)
-    assert (half[:2] == spec.expand(codes[:2])).all()
-    assert (half[2:, :4] == turned[2:, :4]).all()
-    assert half[:, 4, 0].tolist() == [0, 0, 1, 1, 1]
+    labels = np.arange(5, dtype=np.float32)[:, None]
+    plan = Recipe(strands=strands)
+    (batch,) = augment.batches(codes, labels, np.arange(5), plan, spec, np.random.default_rng(0))
+    x, y, _ = batch
+    drawn = codes[y[:, 0].long().numpy()]
+    forward, turned = spec.expand(drawn), spec.expand(drawn, "-")
+    expected = {
+        "forward": forward,
+        "augment": torch.cat((forward[:2], turned[2:])),
+        "conjoined": torch.cat((forward, turned)),
+    }[strands]
+    assert (x == expected).all()
+
+
+def test_masked_bases_are_unknown():
+    codes = np.zeros((50, 40), np.uint8)
+    labels, rng = np.zeros((50, 1), np.float32), np.random.default_rng(0)
+    (batch,) = augment.batches(codes, labels, np.arange(50), Recipe(mask=0.25), InputSpec(40), rng)
+    assert (batch[0].sum(1) == 0).float().mean() == pytest.approx(0.25, abs=0.04)
+    assert not codes.any()
+
+
+def test_clusters_are_met_equally_often():
+    clusters = np.r_[np.zeros(90), np.arange(1, 11)].astype(int)
+    assert augment.cluster_weights(clusters, 0.0).tolist() == [1.0] * 100
+    weights = augment.cluster_weights(clusters, 1.0)
+    assert weights[:90].sum() == pytest.approx(weights[99])
 
 
 def test_tails_are_drawn_more_often():

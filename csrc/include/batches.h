@@ -1,0 +1,90 @@
+/* Chosen rows of codes become model input: shifted, reversed and expanded in one pass. */
+#ifndef FASTSEQ_BATCHES_H
+#define FASTSEQ_BATCHES_H
+
+#include "cpu.h"
+
+enum { CODES = 5, ROWS_AHEAD = 8, CACHE_LINE = 64 };
+
+/* Write the channels of n bases, `item` floats each, `step` floats apart. */
+BODY float *expand_bases(const uint8_t *row, ptrdiff_t n, const float *table, size_t item,
+                         ptrdiff_t step, float *to) {
+    for (ptrdiff_t j = 0; j < n; j++, to += step) {
+        const uint8_t code = row[j] < CODES ? row[j] : CODES - 1;
+        memcpy(to, table + code * item, item * sizeof(float));
+    }
+    return to;
+}
+
+BODY float *expand_unknown(ptrdiff_t n, const float *table, size_t item, ptrdiff_t step, float *to) {
+    for (ptrdiff_t j = 0; j < n; j++, to += step)
+        memcpy(to, table + (CODES - 1) * item, item * sizeof(float));
+    return to;
+}
+
+#if FASTSEQ_X86
+/* Four channels, 16 bases a step: (code, channel) picks one of the 20 entries of the table. */
+AVX512 static inline ptrdiff_t expand16(const uint8_t *row, ptrdiff_t n, const float *table,
+                                        int reversed, float *to) {
+    const __m512 low = _mm512_loadu_ps(table);
+    const __m512 high = _mm512_castps128_ps512(_mm_loadu_ps(table + 16));
+    const __m128i unknown = _mm_set1_epi8(CODES - 1), four = _mm_set1_epi8(4);
+    const __m128i channel = _mm_set1_epi32(0x03020100);
+    const __m128i spread = _mm_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    const __m128i back = _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    ptrdiff_t j = 0;
+    for (; j + 16 <= n; j += 16) {
+        __m128i c = _mm_loadu_si128((const __m128i *)(row + j));
+        if (reversed) c = _mm_shuffle_epi8(c, back);
+        c = _mm_min_epu8(c, unknown);
+        c = _mm_add_epi8(c, c);
+        c = _mm_add_epi8(c, c);
+        float *at = reversed ? to - (j + 15) * 4 : to + j * 4;
+        __m128i pick = spread;
+        for (int part = 0; part < 4; part++, pick = _mm_add_epi8(pick, four)) {
+            const __m128i entry = _mm_add_epi8(_mm_shuffle_epi8(c, pick), channel);
+            const __m512i index = _mm512_cvtepu8_epi32(entry);
+            _mm512_storeu_ps(at + 16 * part, _mm512_permutex2var_ps(low, index, high));
+        }
+    }
+    return j;
+}
+#endif
+
+/* Position j of the output shows base (j - shift) of the row; what lies beyond it is unknown. */
+BODY void expand_row(const uint8_t *row, ptrdiff_t length, ptrdiff_t shift, int reversed,
+                     const float *table, size_t item, float *out, int cpu) {
+    const ptrdiff_t step = reversed ? -(ptrdiff_t)item : (ptrdiff_t)item;
+    const ptrdiff_t shown = length - (shift < 0 ? -shift : shift);
+    float *to = reversed ? out + (length - 1) * (ptrdiff_t)item : out;
+    row += shift < 0 ? -shift : 0;
+    to = expand_unknown(shift > 0 ? shift : 0, table, item, step, to);
+    ptrdiff_t done = 0;
+#if FASTSEQ_X86
+    if (item == 4 && cpu == CPU_AVX512) done = expand16(row, shown, table, reversed, to);
+#endif
+    to = expand_bases(row + done, shown - done, table, item, step, to + done * step);
+    expand_unknown(shift < 0 ? -shift : 0, table, item, step, to);
+}
+
+/* Rows from `turned` on are reversed and read the second table, that of complements. */
+static inline void gather_rows(const uint8_t *codes, ptrdiff_t length, const int64_t *rows,
+                               ptrdiff_t n, const int16_t *shift, ptrdiff_t turned,
+                               const float *table, size_t channels, float *out, int cpu) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (i + ROWS_AHEAD < n)
+            for (ptrdiff_t at = 0; at < length; at += CACHE_LINE)
+                PREFETCH(codes + rows[i + ROWS_AHEAD] * length + at);
+        const int reversed = i >= turned;
+        const float *letters = table + (reversed ? CODES * channels : 0);
+        const uint8_t *row = codes + rows[i] * length;
+        const ptrdiff_t by = shift ? shift[i] : 0;
+        float *to = out + (size_t)i * length * channels;
+        if (channels == 4)
+            expand_row(row, length, by, reversed, letters, 4, to, cpu);
+        else
+            expand_row(row, length, by, reversed, letters, channels, to, cpu);
+    }
+}
+
+#endif
