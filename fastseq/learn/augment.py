@@ -67,7 +67,7 @@ def batches(
     size, steps = recipe.batch_size, batches_per_epoch(len(rows), recipe)
     ends = [*range(size, steps * size, size), len(order)]
     copies = 2 if recipe.strands == "conjoined" else 1
-    largest = max(np.diff([0, *ends]))
+    largest = int(np.diff([0, *ends]).max())
     room = torch.empty(copies * largest, codes.shape[1], spec.channels)
     for begin, end in zip([0, *ends], ends):
         batch, by = order[begin:end], None if moves is None else moves[begin:end]

@@ -164,8 +164,10 @@ class Run:
         saved.finish(self)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Return the loss and the figure of the validation fold, forward strand."""
-        raw = scores(model, self.codes[self.val_rows], self.input, self.device)
+        """Return the loss and the figure of the validation fold, forward strand, as trained."""
+        low = self.recipe.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+            raw = scores(model, self.codes[self.val_rows], self.input, self.device)
         wanted = torch.from_numpy(self.targets[self.val_rows])
         loss = float(self.loss(raw, wanted, self.head).mean())
         answer = self.head.activate(self.head.score(raw)).flatten(1).double().numpy()

@@ -19,7 +19,9 @@ class Conv1d(nn.Conv1d):
     Where the padding is uneven, the extra position is on the right, as in PyTorch and Keras.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, padding="same", **kwargs):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, padding: str | int = "same", **kwargs
+    ):
         reach = kwargs.get("dilation", 1) * (kernel - 1)
         if padding == "same" and reach % 2 == 0:
             padding = reach // 2
@@ -80,6 +82,16 @@ class GlobalMeanPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean(-1)
+
+
+class MaxAndMean(nn.Module):
+    """The largest value of each channel, then the mean: (n, channels, length) to (n, 2 channels).
+
+    The maximum knows the best site, the mean how many there are.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((x.amax(-1), x.mean(-1)), dim=1)
 
 
 class PReLU(nn.PReLU):

@@ -1,11 +1,16 @@
 """The networks of the TUM report on the Random Promoter DREAM Challenge (Vynnyk et al. 2022)."""
 
+from functools import partial
+from typing import Literal
+
 from torch import Tensor, nn
 
+from fastseq.errors import OptionError
 from fastseq.models.blocks import (
     BatchNorm1d,
     Conv1d,
     GlobalMaxPool,
+    MaxAndMean,
     MaxPool1d,
     PReLU,
     Residual,
@@ -13,6 +18,8 @@ from fastseq.models.blocks import (
     task_names,
 )
 from fastseq.models.specs import Activation, InputSpec, TargetSpec
+
+ACTS: dict[str, type[nn.Module]] = {"prelu": PReLU, "relu": nn.ReLU, "silu": nn.SiLU}
 
 
 class TumResNet(nn.Module):
@@ -29,6 +36,15 @@ class TumResNet(nn.Module):
         Outputs.
     channels, pairs, first_kernel, kernel : int
         Width, residual pairs, and the two kernel sizes in bp.
+    act : {"prelu", "relu", "silu"}
+        The report's PReLU; the others train 1.1x faster on a CPU.
+    padded : bool
+        The first convolution keeps the length, as in the report; otherwise it is computed only
+        where all its bases are known, and the layers behind it have less to do.
+    stem_pool : bool
+        One more max-pool, before the first pair: less resolution, 1.6x the speed.
+    pool : {"max", "both"}
+        What the head sees of each channel: its maximum, or its maximum and its mean.
     dropout : float
         Dropped share of the pooled features; the report has none.
     """
@@ -42,25 +58,31 @@ class TumResNet(nn.Module):
         pairs: int = 3,
         first_kernel: int = 21,
         kernel: int = 5,
+        act: Literal["prelu", "relu", "silu"] = "prelu",
+        padded: bool = True,
+        stem_pool: bool = False,
+        pool: Literal["max", "both"] = "max",
         dropout: float = 0.0,
         activation: Activation = "softplus",
     ):
         super().__init__()
         self.input_spec = InputSpec(length)
         self.target_spec = TargetSpec(task_names(tasks), activation)
-        self.stem = conv_norm_act(4, channels, first_kernel, PReLU)
-        self.blocks = nn.Sequential(*[self._pair(channels, kernel) for _ in range(pairs)])
-        self.pool = GlobalMaxPool()
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels, tasks))
-
-    @staticmethod
-    def _pair(channels: int, kernel: int) -> nn.Sequential:
-        body = Residual(
-            conv_norm_act(channels, channels, kernel, PReLU),
-            Conv1d(channels, channels, kernel, bias=False),
+        for name, value, choices in (("act", act, ACTS), ("pool", pool, ("max", "both"))):
+            if value not in choices:
+                raise OptionError(f"{name}={value!r}; expected one of {', '.join(choices)}")
+        padding = "same" if padded else 0
+        self.stem = nn.Sequential(
+            Conv1d(4, channels, first_kernel, padding=padding, bias=False),
             BatchNorm1d(channels),
+            ACTS[act](),
+            *([MaxPool1d(2)] if stem_pool else []),
         )
-        return nn.Sequential(body, PReLU(), MaxPool1d(2))
+        pair = partial(_pair, channels, kernel, ACTS[act])
+        self.blocks = nn.Sequential(*[pair() for _ in range(pairs)])
+        self.pool = GlobalMaxPool() if pool == "max" else MaxAndMean()
+        features = channels if pool == "max" else 2 * channels
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, tasks))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.pool(self.blocks(self.stem(x))))
@@ -112,6 +134,16 @@ class TumClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x))
+
+
+def _pair(channels: int, kernel: int, act: type[nn.Module]) -> nn.Sequential:
+    """Return two convolutions around which the input is added, then a max-pool."""
+    body = Residual(
+        conv_norm_act(channels, channels, kernel, act),
+        Conv1d(channels, channels, kernel, bias=False),
+        BatchNorm1d(channels),
+    )
+    return nn.Sequential(body, act(), MaxPool1d(2))
 
 
 def _stack(channels: int, kernels: tuple[int, ...]) -> nn.Sequential:
