@@ -1,4 +1,4 @@
-/* Differences of a few edits carried through a network around one cached reference.
+/* Differences of a few edits carried through a network around cached references.
 
    A value is a map of positions by channels; an edit changes a window of it. The windows of a chunk
    of sites lie behind each other as [site][alternative][guard + rows + guard][channels], where the
@@ -30,10 +30,11 @@ typedef struct {
     int64_t channels, rows, guard, data, mask;
 } delta_value_t;
 
-/* what a step reads of the reference: before the activation | pool's input and output | map, prefix
-   and suffix maxima | inverse divisors */
+/* what a step reads of the first reference: before the activation | pool's input and output | map,
+   prefix and suffix maxima | inverse divisors; the next one's lie so many floats behind */
 typedef struct {
     const float *a, *b, *c;
+    int64_t next_a, next_b, next_c;
 } delta_reference_t;
 
 typedef struct {
@@ -41,19 +42,25 @@ typedef struct {
     const delta_value_t *values;
     const delta_reference_t *references;
     float *const *outs;             /* of the steps that leave the chain */
-    const uint8_t *codes;           /* of the whole reference */
+    const uint8_t *codes;           /* [reference][bases] */
+    const int64_t *row;             /* the reference of every site */
     const int64_t *start;           /* of every site */
     const uint8_t *inserted;        /* [site][alternative][length] */
     float *data;
     uint64_t *masks;
     int64_t *ranges;                /* [value][low, high][site of the chunk] */
-    int64_t n_steps, n_values, n_sites, length, alternatives, chunk;
+    int64_t n_steps, n_values, n_sites, bases, length, alternatives, chunk;
 } delta_run_t;
 
 static inline int64_t delta_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t delta_max(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t delta_floor(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 static inline int64_t delta_ceil(int64_t a, int64_t b) { return a / b + (a % b > 0); }
+
+static inline const float *delta_seen(const delta_run_t *q, const float *first, int64_t next,
+                                      int64_t site) {
+    return first + q->row[site] * next;
+}
 
 static inline int64_t *delta_low(const delta_run_t *q, int64_t value) {
     return q->ranges + 2 * value * q->chunk;
@@ -88,11 +95,10 @@ static inline void delta_reach(const delta_step_t *s, int64_t low, int64_t high,
     if (last > first) *to_low = first, *to_high = last;
 }
 
-static inline void delta_ranges(const delta_run_t *q, const delta_step_t *s, int64_t base,
-                                int64_t sites) {
+static inline void delta_ranges(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
     int64_t *low = delta_low(q, s->out), *high = delta_high(q, s->out);
     for (int64_t i = 0; i < sites; i++) {
-        int64_t from = base + i, lo = q->start[from], hi = lo + q->length;
+        int64_t lo = q->start[i], hi = lo + q->length;
         if (s->kind != DELTA_STEM) lo = delta_low(q, s->x)[i], hi = delta_high(q, s->x)[i];
         delta_reach(s, lo, hi, low + i, high + i);
         if (s->y < 0) continue;

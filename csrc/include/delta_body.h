@@ -64,6 +64,12 @@ FN void NAME(tile)(VEC *acc, const float *x, int64_t lane, int64_t row, int64_t 
         for (int v = 0; v < NV; v++) acc[j * NV + v] = sums[j][v];
 }
 
+/* the reference's map before the activation of a step, null where it ends in none */
+FN const float *NAME(before)(const delta_run_t *q, const delta_step_t *s, int64_t site) {
+    const delta_reference_t *ref = q->references + (s - q->steps);
+    return s->activation == DELTA_NONE ? 0 : delta_seen(q, ref->a, ref->next_a, site);
+}
+
 /* R rows of a convolution from row o, NV vectors of channels from channel c */
 FN void NAME(conv_rows)(const delta_run_t *q, const delta_step_t *s, int64_t site, int64_t o,
                         int64_t c, const float *w, int64_t pitch,
@@ -84,7 +90,7 @@ FN void NAME(conv_rows)(const delta_run_t *q, const delta_step_t *s, int64_t sit
     else
 #pragma GCC unroll 24
         for (int j = 0; j < A * R * NV; j++) acc[j] = SET(0.f);
-    const float *z = q->references[s - q->steps].a;
+    const float *z = NAME(before)(q, s, site);
     int64_t skip_low = 0, skip_high = 0;
     if (s->y >= 0) skip_low = delta_low(q, s->y)[site], skip_high = delta_high(q, s->y)[site];
     uint64_t *bits = delta_mask(q, s->out, site, o) + c / 64;
@@ -171,25 +177,25 @@ FN void NAME(finish_row)(const delta_step_t *s, const float *z, const float *d, 
 }
 
 /* the row of the table that base j of a site adds to result o, null if none */
-FN const float *NAME(stem_tap)(const delta_run_t *q, const delta_step_t *s, int64_t from,
+FN const float *NAME(stem_tap)(const delta_run_t *q, const delta_step_t *s, int64_t site,
                                int64_t alt, int64_t j, int64_t o) {
-    int64_t place = q->start[from] + j, tap = place + s->before - o * s->stride;
+    int64_t place = q->start[site] + j, tap = place + s->before - o * s->stride;
     if (tap < 0 || tap % s->dilation || tap / s->dilation >= s->kernel) return 0;
-    int64_t was = q->codes[place];
-    int64_t is = q->inserted[(from * q->alternatives + alt) * q->length + j];
+    int64_t was = q->codes[q->row[site] * q->bases + place];
+    int64_t is = q->inserted[(site * q->alternatives + alt) * q->length + j];
     if (was == is) return 0;
     return s->weight + ((was * 5 + is) * s->kernel + tap / s->dilation) * s->channels;
 }
 
-AT void NAME(stem)(const delta_run_t *q, const delta_step_t *s, int64_t base, int64_t sites) {
-    const float *z = q->references[s - q->steps].a;
-    for (int64_t i = 0; i < sites; i++)
+AT void NAME(stem)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
+    for (int64_t i = 0; i < sites; i++) {
+        const float *z = NAME(before)(q, s, i);
         for (int64_t o = delta_low(q, s->out)[i]; o < delta_high(q, s->out)[i]; o++)
             for (int64_t a = 0; a < q->alternatives; a++) {
                 float *out = delta_row(q, s->out, i, a, o);
                 const float *d = 0;
                 for (int64_t j = 0; j < q->length; j++) {
-                    const float *more = NAME(stem_tap)(q, s, base + i, a, j, o);
+                    const float *more = NAME(stem_tap)(q, s, i, a, j, o);
                     if (!more) continue;
                     if (d)
                         for (int64_t c = 0; c < s->channels; c += LANES)
@@ -199,6 +205,7 @@ AT void NAME(stem)(const delta_run_t *q, const delta_step_t *s, int64_t base, in
                 NAME(finish_row)(s, z ? z + o * s->channels : 0, d, out,
                                  delta_mask(q, s->out, i, o));
             }
+    }
 }
 
 /* the row of a value that holds result o, null outside its window */
@@ -209,13 +216,14 @@ FN const float *NAME(row_at)(const delta_run_t *q, int64_t value, int64_t site, 
 }
 
 AT void NAME(activate)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
-    const float *z = q->references[s - q->steps].a;
-    for (int64_t i = 0; i < sites; i++)
+    for (int64_t i = 0; i < sites; i++) {
+        const float *z = NAME(before)(q, s, i);
         for (int64_t o = delta_low(q, s->out)[i]; o < delta_high(q, s->out)[i]; o++)
             for (int64_t a = 0; a < q->alternatives; a++)
                 NAME(finish_row)(s, z ? z + o * s->channels : 0,
                                  NAME(row_at)(q, s->x, i, a, o - s->before),
                                  delta_row(q, s->out, i, a, o), delta_mask(q, s->out, i, o));
+    }
 }
 
 AT void NAME(add)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
@@ -251,8 +259,10 @@ AT void NAME(concat)(const delta_run_t *q, const delta_step_t *s, int64_t sites)
 }
 
 AT void NAME(max_pool)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
-    const float *seen = q->references[s - q->steps].a, *best = q->references[s - q->steps].b;
-    for (int64_t i = 0; i < sites; i++)
+    const delta_reference_t *ref = q->references + (s - q->steps);
+    for (int64_t i = 0; i < sites; i++) {
+        const float *seen = delta_seen(q, ref->a, ref->next_a, i);
+        const float *best = delta_seen(q, ref->b, ref->next_b, i);
         for (int64_t o = delta_low(q, s->out)[i]; o < delta_high(q, s->out)[i]; o++) {
             int64_t first = o * s->stride - s->before, last = first + s->kernel;
             first = delta_max(first, 0), last = delta_min(last, s->length_in);
@@ -272,6 +282,7 @@ AT void NAME(max_pool)(const delta_run_t *q, const delta_step_t *s, int64_t site
                 }
             }
         }
+    }
 }
 
 AT void NAME(mean_pool)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
@@ -299,14 +310,17 @@ AT void NAME(mean_pool)(const delta_run_t *q, const delta_step_t *s, int64_t sit
 /* max(window, best before it, best behind it) - best of all; prefix and suffix have length + 1 rows */
 AT void NAME(global_max)(const delta_run_t *q, const delta_step_t *s, int64_t site, float *out) {
     const delta_reference_t *ref = q->references + (s - q->steps);
+    const float *seen = delta_seen(q, ref->a, ref->next_a, site);
+    const float *prefix = delta_seen(q, ref->b, ref->next_b, site);
+    const float *suffix = delta_seen(q, ref->c, ref->next_c, site);
     int64_t low = delta_low(q, s->x)[site], high = delta_high(q, s->x)[site];
     for (int64_t a = 0; a < q->alternatives; a++)
         for (int64_t c = 0; c < s->channels; c += LANES) {
-            VEC top = MAX(LOAD(ref->b + low * s->channels + c), LOAD(ref->c + high * s->channels + c));
+            VEC top = MAX(LOAD(prefix + low * s->channels + c), LOAD(suffix + high * s->channels + c));
             for (int64_t r = low; r < high; r++)
-                top = MAX(top, ADD(LOAD(ref->a + r * s->channels + c),
+                top = MAX(top, ADD(LOAD(seen + r * s->channels + c),
                                    LOAD(delta_row(q, s->x, site, a, r) + c)));
-            STORE(out + a * s->channels + c, SUB(top, LOAD(ref->c + c)));
+            STORE(out + a * s->channels + c, SUB(top, LOAD(suffix + c)));
         }
 }
 
@@ -371,9 +385,13 @@ AT void NAME(map)(const delta_run_t *q, const delta_step_t *s, int64_t site, flo
                (high - low) * s->channels * sizeof(float));
 }
 
-AT void NAME(delta_run)(const delta_run_t *q) {
+AT void NAME(delta_run)(const delta_run_t *whole) {
+    delta_run_t part = *whole;
+    const delta_run_t *q = &part;
     for (int64_t base = 0; base < q->n_sites; base += q->chunk) {
         int64_t sites = delta_min(q->chunk, q->n_sites - base);
+        part.row = whole->row + base, part.start = whole->start + base;
+        part.inserted = whole->inserted + base * q->alternatives * q->length;
         for (const delta_step_t *s = q->steps; s < q->steps + q->n_steps; s++) {
             float *out = q->outs[s - q->steps];
             if (out) {
@@ -387,10 +405,10 @@ AT void NAME(delta_run)(const delta_run_t *q) {
                         else NAME(map)(q, s, i, out);
                 continue;
             }
-            delta_ranges(q, s, base, sites);
+            delta_ranges(q, s, sites);
             delta_clear(q, s->out, sites);
             switch (s->kind) {
-                case DELTA_STEM: NAME(stem)(q, s, base, sites); break;
+                case DELTA_STEM: NAME(stem)(q, s, sites); break;
                 case DELTA_CONV: NAME(conv)(q, s, sites); break;
                 case DELTA_ADD: NAME(add)(q, s, sites); break;
                 case DELTA_CONCAT: NAME(concat)(q, s, sites); break;

@@ -13,6 +13,7 @@ def run(
     references: NDArray[int64],
     outs: NDArray[int64],
     codes: NDArray[uint8],
+    row: NDArray[int64],
     start: NDArray[int64],
     inserted: NDArray[uint8],
     data: NDArray[float32],

@@ -1,4 +1,4 @@
-"""Differences carried through a chain by native code, all edits of a sequence in one call."""
+"""Differences carried through a chain by native code, all edits of a few sequences in one call."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -116,7 +116,7 @@ def _numpy(x: Tensor) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A reference as native code reads it: addresses a step, and the arrays they point into."""
+    """References as native code reads them: addresses and strides a step, and their arrays."""
 
     reference: Reference
     addresses: NDArray[np.int64]
@@ -303,15 +303,17 @@ class NativeDeltas:
 
     def prepare(self, reference: Reference) -> Prepared:
         """Return what each step reads of the reference."""
-        addresses = np.zeros((len(self._steps), 3), np.int64)
+        addresses = np.zeros((len(self._steps), 2, 3), np.int64)
         held: list[NDArray] = []
         for i, (kind, number) in enumerate(self._steps):
             arrays = self._read(reference, kind, number)
             held += arrays
-            addresses[i, : len(arrays)] = [array.ctypes.data for array in arrays]
-        return Prepared(reference, addresses, held)
+            addresses[i, 0, : len(arrays)] = [array.ctypes.data for array in arrays]
+            addresses[i, 1, : len(arrays)] = [array[0].size for array in arrays]
+        return Prepared(reference, addresses.reshape(-1, 6), held)
 
     def _read(self, reference: Reference, kind: str, number: int) -> list[NDArray]:
+        """Return what a step reads, the references outermost."""
         if kind in ("add", "concat", "crop", "global_mean", "flat", "map"):
             return []
         step = self.chain.steps[number]
@@ -321,24 +323,26 @@ class NativeDeltas:
             return [self._rows(reference.linear[number], number + 1)]
         if kind == "mean_pool":
             divisor = _numpy(step.arguments["divisor"])
-            return [np.ascontiguousarray(np.broadcast_to(1 / divisor, step.shape[1]))]
+            return [np.tile(1 / divisor, (len(reference.codes), step.shape[1] // divisor.size))]
         (x,) = step.inputs
         seen = self._rows(reference.values[x], x)
         if kind == "max_pool":
             return [seen, self._rows(reference.values[number + 1], number + 1)]
-        edge = np.full((1, seen.shape[1]), -np.inf, np.float32)
-        prefix = np.concatenate([edge, np.maximum.accumulate(seen)])
-        suffix = np.concatenate([np.maximum.accumulate(seen[::-1])[::-1], edge])
+        count, length, channels = seen.shape
+        prefix, suffix = np.empty((2, count, length + 1, channels), np.float32)
+        prefix[:, 0], suffix[:, -1] = -np.inf, -np.inf
+        np.maximum.accumulate(seen, axis=1, out=prefix[:, 1:])
+        np.maximum.accumulate(seen[:, ::-1], axis=1, out=suffix[:, -2::-1])
         return [seen, prefix, suffix]
 
     def _rows(self, x: Tensor, value: int) -> NDArray[np.float32]:
-        """Return a map (channels, length) as rows of padded channels."""
+        """Return maps (n, channels, length) as rows of padded channels."""
         layout = self._layouts[value]
-        rows = _numpy(x).T
+        rows = _numpy(x.mT)
         if len(layout) == _width(layout):
             return np.ascontiguousarray(rows)
-        padded = np.zeros((len(rows), _width(layout)), np.float32)
-        padded[:, layout] = rows
+        padded = np.zeros((*rows.shape[:2], _width(layout)), np.float32)
+        padded[:, :, layout] = rows
         return padded
 
     def __call__(self, prepared: Prepared, sites: Sites, *, threads: int = 1) -> list[Tensor]:
@@ -355,7 +359,7 @@ class NativeDeltas:
             self._run(prepared, sites[first:last], outs, first, geometry)
 
         run(some, len(sites.start), threads, multiple=geometry.chunk)
-        return self._finish(prepared.reference, outs)
+        return self._finish(prepared.reference, sites.rows, outs)
 
     def _outs(self, edits: int) -> dict[int, NDArray[np.float32]]:
         """Return memory for every vector made of a map, and for every map that leaves."""
@@ -383,8 +387,8 @@ class NativeDeltas:
         scratch = self._scratch(geometry)
         delta.run(
             self._table, geometry.values, prepared.addresses, where, prepared.reference.codes,
-            np.ascontiguousarray(sites.start), np.ascontiguousarray(sites.inserted), *scratch,
-            geometry.chunk,
+            np.ascontiguousarray(sites.row), np.ascontiguousarray(sites.start),
+            np.ascontiguousarray(sites.inserted), *scratch, geometry.chunk,
         )  # fmt: skip
         self._pool.append(scratch)
 
@@ -402,7 +406,9 @@ class NativeDeltas:
             np.empty(numbers, np.int64),
         )
 
-    def _finish(self, reference: Reference, outs: dict[int, NDArray[np.float32]]) -> list[Tensor]:
+    def _finish(
+        self, reference: Reference, rows: Tensor, outs: dict[int, NDArray[np.float32]]
+    ) -> list[Tensor]:
         """Return the outputs of the chain, the steps over vectors done."""
         values: dict[int, Tensor] = {}
         for i, array in outs.items():
@@ -415,7 +421,8 @@ class NativeDeltas:
                 values[number + 1] = linear_part(step, [values[step.inputs[0]]], bias=False)
             elif not step.length_in:
                 inputs = [values[i] for i in step.inputs]
-                values[number + 1] = vector_step(reference, number, step, inputs)
+                values[number + 1] = vector_step(reference, rows, number, step, inputs)
             elif not step.is_map and step.activation != "none":
-                values[number + 1] = vector_step(reference, number, step, [], values[number + 1])
+                done = values[number + 1]
+                values[number + 1] = vector_step(reference, rows, number, step, [], done)
         return [values[i] for i in self.chain.outputs]

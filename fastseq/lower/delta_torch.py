@@ -1,4 +1,4 @@
-"""Differences carried through a chain by PyTorch, without gathers: works for every layer."""
+"""Differences carried through a chain by PyTorch: works for every layer."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,20 +18,26 @@ from fastseq.lower.chain import HOMOGENEOUS, INPUTS, Chain, Step
 OUTSIDE = -1e30
 # rows of all windows of a call: 8192 x 64 channels x 4 bytes is 2 MB, about the L2 cache
 ROWS = 8192
+# vectors that a linear layer takes at once, and sites of several sequences: always as many, so that
+# neighbours change no bit; whole registers, because PyTorch rounds the remainder another way
+VECTORS, SITES = 64, 32
 
 
 @dataclass(frozen=True, eq=False)
 class Sites:
-    """Edits of one sequence that have one length and one number of alternatives.
+    """Edits of a few sequences that have one length and one number of alternatives.
 
     Attributes
     ----------
+    row : int64, (sites,)
+        Which reference each belongs to.
     start : int64, (sites,)
     inserted : uint8, (sites, alternatives, length)
     edit : int64, (sites, alternatives)
         Which edit of the caller's each is.
     """
 
+    row: NDArray[np.int64]
     start: NDArray[np.int64]
     inserted: Codes
     edit: NDArray[np.int64]
@@ -42,17 +48,22 @@ class Sites:
         return self.inserted.shape[2]
 
     def __getitem__(self, part: slice | NDArray[np.int64]) -> "Sites":
-        return Sites(self.start[part], self.inserted[part], self.edit[part])
+        return Sites(self.row[part], self.start[part], self.inserted[part], self.edit[part])
+
+    @property
+    def rows(self) -> Tensor:
+        """Which reference each edit belongs to, int64, (edits,)."""
+        return torch.from_numpy(np.repeat(self.row, self.inserted.shape[1]))
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What one unedited sequence gives at every value, and before every activation.
+    """What unedited sequences give at every value, and before every activation.
 
     Attributes
     ----------
-    codes : uint8, (length,)
-    values : list of (channels, length), channels fastest in memory, or (features,)
+    codes : uint8, (n, length)
+    values : list of (n, channels, length), channels fastest in memory, or (n, features)
     linear : the same for every step, before its activation
     """
 
@@ -62,19 +73,19 @@ class Reference:
 
 
 def reference(chain: Chain, codes: Codes, table: Tensor) -> Reference:
-    """Run the chain on one sequence: alone, so that no neighbour touches a bit of it.
+    """Run the chain on unedited sequences.
 
     Parameters
     ----------
-    codes : uint8, (length,)
+    codes : uint8, (n, length)
     table : float32, (5, channels)
     """
-    values = [table[torch.from_numpy(codes).long()].T[None]]
+    values = [table[torch.from_numpy(codes).long()].mT]
     linear = []
     for step in chain.steps:
         linear.append(linear_part(step, [values[i] for i in step.inputs], bias=True))
         values.append(ops.activate(linear[-1], step.activation, step.parameter))  # type: ignore[arg-type]
-    return Reference(codes, [value[0] for value in values], [z[0] for z in linear])
+    return Reference(codes, values, linear)
 
 
 def linear_part(step: Step, inputs: list[Tensor], *, bias: bool, **changed: object) -> Tensor:
@@ -94,15 +105,28 @@ def linear_part(step: Step, inputs: list[Tensor], *, bias: bool, **changed: obje
 
 
 def vector_step(
-    reference: Reference, number: int, step: Step, inputs: list[Tensor], delta: Tensor | None = None
+    reference: Reference,
+    rows: Tensor,
+    number: int,
+    step: Step,
+    inputs: list[Tensor],
+    delta: Tensor | None = None,
 ) -> Tensor:
     """Return the differences of a step over vectors, from those of its inputs or before its end."""
-    delta = linear_part(step, inputs, bias=False) if delta is None else delta
+    count, more = len(rows), (0, 0, 0, -len(rows) % VECTORS)
+    if delta is not None:
+        delta = F.pad(delta, more)
+    elif step.function is ops.linear and count:
+        parts = F.pad(inputs[0], more).split(VECTORS)
+        delta = torch.cat([linear_part(step, [part], bias=False) for part in parts])
+    else:
+        delta = linear_part(step, [F.pad(x, more) for x in inputs], bias=False)
     if step.activation == "none":
-        return delta
-    z = reference.linear[number][None]
+        return delta[:count]
+    z = reference.linear[number]
+    z = z if len(z) == 1 else z[F.pad(rows, more[2:])]
     moved = ops.activate(delta + z, step.activation, step.parameter)  # type: ignore[arg-type]
-    return moved - ops.activate(z, step.activation, step.parameter)  # type: ignore[arg-type]
+    return (moved - ops.activate(z, step.activation, step.parameter))[:count]  # type: ignore[arg-type]
 
 
 class Frame(NamedTuple):
@@ -144,10 +168,10 @@ class Window(NamedTuple):
 
 
 class TorchDeltas:
-    """The chain over the edits of one sequence at a time.
+    """The chain over the edits of a few sequences at a time.
 
     Sites whose starts differ by a multiple of the chain's period have windows of one shape. Where
-    they are also equally far apart, windows of the reference are strided views.
+    they are also equally far apart, windows of the references are strided views, without a gather.
     """
 
     def __init__(self, chain: Chain, table: Tensor) -> None:
@@ -180,16 +204,18 @@ class TorchDeltas:
             for ends, shape in zip(chain.windows(0, sites.length, clip=False), chain.shapes)
             if ends is not None
         )
-        size = max(1, ROWS // (widest * alternatives))
+        alone = len(maps.reference.codes) == 1
+        size = max(1, ROWS // (widest * alternatives)) if alone else SITES
         phase = sites.start % chain.period
         for residue in np.unique(phase):
             same = np.flatnonzero(phase == residue)
             for first in range(0, len(same), size):
                 part = same[first : first + size]
-                rows = torch.from_numpy(part[:, None] * alternatives + np.arange(alternatives))
-                for dense, delta in zip(out, _Pass(self, maps, sites[part]).outputs()):
+                rows = (part[:, None] * alternatives + np.arange(alternatives)).ravel()
+                filled = part if alone else np.resize(part, SITES)
+                for dense, delta in zip(out, _Pass(self, maps, sites[filled]).outputs()):
                     if delta is not None:
-                        dense[rows.flatten()] = delta
+                        dense[torch.from_numpy(rows)] = delta[: len(rows)]
         return out
 
 
@@ -200,7 +226,10 @@ def _stem(step: Step, table: Tensor) -> Tensor:
 
 
 class Maps:
-    """Reference maps as rows with margins on both sides, each made when first read."""
+    """Reference maps as rows with margins on both sides, each made when first read.
+
+    The rows of one sequence stand behind those of the one before.
+    """
 
     def __init__(self, chain: Chain, reference: Reference) -> None:
         self.reference = reference
@@ -229,12 +258,19 @@ class Maps:
 
     def share(self, number: int, step: Step) -> Tensor:
         """Return the inverse divisors of a mean pool, (rows, 1)."""
-        inverse = (1 / step.arguments["divisor"]).expand(step.shape[1])
-        return self._kept(("share", number), inverse[None], 0.0)
+        inverse = (1 / step.arguments["divisor"]).expand(
+            len(self.reference.codes), 1, step.shape[1]
+        )
+        return self._kept(("share", number), inverse, 0.0)
+
+    def first(self, rows: Tensor, row: Tensor) -> Tensor:
+        """Return where position 0 of sequences stands in the rows of a map."""
+        return row * (len(rows) // len(self.reference.codes)) + self.before
 
     def _kept(self, key: tuple[str, int], x: Tensor, fill: float) -> Tensor:
         if key not in self._rows:
-            self._rows[key] = F.pad(x.T, (0, 0, self.before, self._after), value=fill).contiguous()
+            padded = F.pad(x.mT, (0, 0, self.before, self._after), value=fill)
+            self._rows[key] = padded.contiguous().flatten(0, 1)
         return self._rows[key]
 
 
@@ -252,14 +288,14 @@ class _Pass:
     def __init__(self, engine: TorchDeltas, maps: Maps, sites: Sites) -> None:
         self.chain, self.stems, self.maps = engine.chain, engine.stems, maps
         self.count, self.alternatives = sites.edit.shape
-        self.offset = torch.from_numpy(sites.start - sites.start[0])
-        jumps = np.unique(np.diff(sites.start))
-        self.jump = int(jumps.sum()) if len(jumps) < 2 else None  # bases, where always the same
-        first = int(sites.start[0])
+        self.row, self.rows = torch.from_numpy(sites.row), sites.rows
+        first = int(sites.start.min())
+        self.offset = torch.from_numpy(sites.start - first)
         end = first + sites.length
         self.ranges = self.chain.windows(first, end, clip=False)
         covered = sites.start[:, None] + np.arange(sites.length)
-        self.old = torch.from_numpy(maps.reference.codes[covered]).long()[:, None]
+        old = maps.reference.codes[sites.row[:, None], covered]
+        self.old = torch.from_numpy(old).long()[:, None]
         self.new = torch.from_numpy(sites.inserted).long()
         delta = (engine.table[self.new] - engine.table[self.old]).flatten(0, 1)
         self.values: list[Window | Tensor | None] = [Window(delta, Frame(first, end, 1, False))]
@@ -286,7 +322,7 @@ class _Pass:
             return inputs[0].delta.sum(1) / step.length_in
         if step.function is ops.flat_linear:
             delta = self._flat_linear(step, inputs[0])
-            return vector_step(self.maps.reference, number, step, [], delta)
+            return vector_step(self.maps.reference, self.rows, number, step, [], delta)
         start, end = (int(position) for position in self.ranges[number + 1])  # type: ignore[union-attr]
         frame = Frame(start, end, self.chain.strides[number + 1], False)
         if frame.width >= step.shape[1] or any(w is not None and w.frame.whole for w in inputs):
@@ -368,7 +404,7 @@ class _Pass:
         if frame.whole:
             return delta
         starts = self._starts(frame)
-        if starts[0] >= 0 and starts[-1] + frame.width <= length:
+        if frame.start >= 0 and starts.max() + frame.width <= length:
             return delta
         position = starts[:, None] + torch.arange(frame.width)
         inside = (position >= 0) & (position < length)
@@ -382,16 +418,17 @@ class _Pass:
     def _view(self, rows: Tensor, frame: Frame) -> Tensor:
         """Return windows of a reference map, (sites, 1, width, channels); a view where it can."""
         channels = rows.shape[1]
-        if self.jump is None and not frame.whole:
+        at = (self.maps.first(rows, self.row) + self._starts(frame)).numpy()
+        jump = int(at[1] - at[0]) if self.count > 1 else 0
+        if jump < 0 or (np.diff(at) != jump).any():
             every = rows.as_strided(
                 (len(rows) - frame.width + 1, frame.width, channels), (channels, channels, 1)
             )
-            return every[self.maps.before + self._starts(frame)][:, None]
-        step = 0 if frame.whole else self.jump // frame.stride  # type: ignore[operator]
+            return every[torch.from_numpy(at)][:, None]
         return rows.as_strided(
             (self.count, 1, frame.width, channels),
-            (step * channels, 0, channels, 1),
-            (self.maps.before + frame.start) * channels,
+            (jump * channels, 0, channels, 1),
+            int(at[0]) * channels,
         )
 
     def _sites(self, delta: Tensor) -> Tensor:
@@ -405,7 +442,7 @@ class _Pass:
             return w
         starts = self._starts(frame)
         before = max(0, -frame.start)
-        rows = before + max(length, int(starts[-1]) + frame.width)
+        rows = before + max(length, int(starts.max()) + frame.width)
         dense = torch.zeros(self.count, self.alternatives, rows, channels)
         places = (before + starts)[:, None] + torch.arange(frame.width)
         each = torch.arange(self.count)[:, None]
@@ -418,14 +455,14 @@ class _Pass:
         frame, length = x.frame, step.length_in
         seen = self._view(self.maps.value(step.inputs[0]), frame)
         best = (self._sites(x.delta) + seen).amax(2)
-        rows = self.maps.reference.values[step.inputs[0]].T
-        edge = torch.full((1, rows.shape[1]), OUTSIDE)
-        prefix = torch.cat([edge, rows.cummax(0)[0]])
-        suffix = torch.cat([rows.flip(0).cummax(0)[0].flip(0), edge])
-        start = self._starts(frame)
+        rows = self.maps.reference.values[step.inputs[0]].mT
+        edge = torch.full((len(rows), 1, rows.shape[2]), OUTSIDE)
+        prefix = torch.cat([edge, rows.cummax(1)[0]], 1)
+        suffix = torch.cat([rows.flip(1).cummax(1)[0].flip(1), edge], 1)
+        start, row = self._starts(frame), self.row
         left, right = start.clamp(0, length), (start + frame.width).clamp(0, length)
-        rest = torch.maximum(prefix[left], suffix[right])[:, None]
-        return (torch.maximum(best, rest) - suffix[0]).flatten(0, 1)
+        rest = torch.maximum(prefix[row, left], suffix[row, right])[:, None]
+        return (torch.maximum(best, rest) - suffix[row, :1]).flatten(0, 1)
 
     def _flat_linear(self, step: Step, x: Window) -> Tensor:
         """Return the linear layer of the changed positions alone."""
@@ -446,4 +483,4 @@ class _Pass:
             else value
             for i, value in zip(step.inputs, inputs)
         ]
-        return vector_step(self.maps.reference, number, step, full)
+        return vector_step(self.maps.reference, self.rows, number, step, full)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from fastseq._native import cpu
-from fastseq.arrays import Codes
+from fastseq.arrays import UNKNOWN, Codes
 from fastseq.lower import chain as chains
 from fastseq.lower.bound import Bound, bound
 from fastseq.lower.delta_native import NativeDeltas, refusals
@@ -21,6 +21,10 @@ from fastseq.threads import resolve, run
 
 # alternatives of one site that share its windows: three other bases
 ALTERNATIVES = 3
+# a sequence of fewer edits has its reference computed together with others
+EDITS_ALONE = 32
+# widest map of references that run together, 2 MB, and how many at most
+REFERENCE_FLOATS, MOST_REFERENCES = 1 << 19, 64
 # mutants that run in full at once behind a wall, always this many
 BEHIND_WALL = 64
 # what a profile's differences may take at once: 64 MB
@@ -47,7 +51,8 @@ class Cost(NamedTuple):
 class DeltaEngine:
     """A lowered graph over edits that keep the length of a sequence.
 
-    The reference runs once a sequence. An edit carries its difference through linear layers, and
+    The reference runs once a sequence, together with those of other sequences of few edits. An
+    edit carries its difference through linear layers, and
     a non-linear layer answers act(z + d) - act(z) around the cached z, so an effect is never the
     difference of two outputs and an edit that changes nothing has effect 0. Behind a wall, an
     operator that no difference passes, mutants run in full from the activations at the wall.
@@ -124,36 +129,73 @@ class DeltaEngine:
         """
         answers = np.empty((len(codes), *self.shape), np.float32)
         deltas = np.zeros((len(row), *self.shape), np.float32)
-        rows = list(_sites_by_row(codes, row, start, inserted, offsets))
+        batches = list(self._batches(codes, row, start, inserted, offsets))
         count = resolve(self.threads, int(len(row) * self.bound.delta) // OPERATIONS)
-        # whole sequences are the larger share of work, but one alone has only its sites to share
-        across, within = (count, 1) if len(rows) >= 2 * count else (1, count)
+        # whole sequences are the larger share of work, but a few have only their sites to share
+        across, within = (count, 1) if len(batches) >= 2 * count else (1, count)
 
         def some(first: int, last: int) -> None:
             with torch.inference_mode():
-                for number, groups in rows[first:last]:
-                    ref = reference(self.chain, codes[number], self.table)
+                for rows, size, groups in batches[first:last]:
+                    ref = reference(self.chain, _filled(codes[rows], size), self.table)
                     answer = self._answer(ref)
-                    answers[number] = answer.numpy()
+                    answers[rows] = answer[: len(rows)].numpy()
                     prepared = self._deltas.prepare(ref) if groups else None
                     for group in groups:
                         for part, effect in self._effects(ref, answer, prepared, group, within):
                             deltas[part.edit.ravel()] = effect.numpy()
 
-        run(some, len(rows), across)
+        run(some, len(batches), across)
         return answers, deltas
+
+    def _batches(
+        self,
+        codes: Codes,
+        row: NDArray[np.int64],
+        start: NDArray[np.int64],
+        inserted: Codes,
+        offsets: NDArray[np.int64],
+    ) -> Iterator[tuple[NDArray[np.int64], int, list[Sites]]]:
+        """Yield rows whose references run together, in batches of what size, and their edits.
+
+        A sequence of many edits runs alone: its reference is a small part of its work.
+        """
+        length = np.diff(offsets)
+        edits = np.flatnonzero(_changes(codes, row, start, inserted, offsets))
+        few = np.bincount(row, minlength=len(codes)) < EDITS_ALONE
+        rows = np.concatenate([np.flatnonzero(few), np.flatnonzero(~few)])
+        shared = -(-int(few.sum()) // self._references)
+        cuts = np.arange(few.sum(), len(codes) + 1)  # behind them, a batch a row
+        cuts = np.concatenate([np.arange(shared) * self._references, cuts])
+        batch, place = np.empty(len(codes), np.int64), np.empty(len(codes), np.int64)
+        batch[rows] = np.repeat(np.arange(len(cuts) - 1), np.diff(cuts))
+        place[rows] = np.arange(len(codes)) - cuts[batch[rows]]
+        keys = inserted[offsets[edits]], start[edits], row[edits], length[edits], batch[row[edits]]
+        edits = edits[np.lexsort(keys)]
+        bounds = np.searchsorted(batch[row[edits]], np.arange(len(cuts)))
+        for number, (first, last) in enumerate(pairwise(bounds)):
+            mine = edits[first:last]
+            sites = _grouped(mine, place[row[mine]], start[mine], length[mine], inserted, offsets)
+            size = self._references if number < shared else 1
+            yield rows[cuts[number] : cuts[number + 1]], size, list(sites)
+
+    @cached_property
+    def _references(self) -> int:
+        """Sequences of few edits whose references run together: what fits the cache."""
+        widest = max(prod(shape) for shape in self.chain.shapes)
+        fitting = 1 << max(REFERENCE_FLOATS // max(1, widest), 1).bit_length() - 1
+        return min(fitting, MOST_REFERENCES)
 
     def _answer(self, ref: Reference) -> Tensor:
         values = [ref.values[i] for i in self.chain.outputs]
-        if self.chain.suffix is None:
-            return values[0]
-        return self._suffix([value[None] for value in values])[0]
+        return values[0] if self.chain.suffix is None else self._suffix(values)
 
     def _suffix(self, values: list[Tensor]) -> Tensor:
         """Run the rest of the graph on a batch of fixed size, so that neighbours change no bit."""
         count = len(values[0])
-        short = BEHIND_WALL - count
-        padded = [torch.cat([v, v.new_zeros(short, *v.shape[1:])]) for v in values]
+        padded = [v.new_zeros(BEHIND_WALL, *v.shape[1:]) for v in values]
+        for whole, v in zip(padded, values):
+            whole[:count] = v
         return self.chain.suffix(*padded)[:count]  # type: ignore[misc]
 
     def _effects(
@@ -166,9 +208,10 @@ class DeltaEngine:
             if self.chain.suffix is None:
                 yield part, changes[0]
                 continue
+            rows = part.rows
             values = [ref.values[i] for i in self.chain.outputs]
-            mutants = [value + change for value, change in zip(values, changes)]
-            yield part, self._suffix(mutants) - answer
+            mutants = [value[rows] + change for value, change in zip(values, changes)]
+            yield part, self._suffix(mutants) - answer[rows]
 
     @cached_property
     def _at_once(self) -> int:
@@ -200,7 +243,8 @@ class DeltaEngine:
         changed = self.bound.delta - self.bound.suffix
         rate, step = (TORCH_RATE, TORCH_STEP) if self.slow else (NATIVE_RATE, NATIVE_STEP)
         each = changed / rate + self.bound.suffix
-        once = self.bound.full + step * len(self.chain.steps)
+        together = self._references if edits < EDITS_ALONE else 1
+        once = self.bound.full + step * len(self.chain.steps) / together
         return Cost((edits + 1) * self.bound.full, once + edits * (each + EDIT_OPERATIONS))
 
     def explain(self, edits: int) -> list[str]:
@@ -223,23 +267,10 @@ class DeltaEngine:
         ]
 
 
-def _sites_by_row(
-    codes: Codes,
-    row: NDArray[np.int64],
-    start: NDArray[np.int64],
-    inserted: Codes,
-    offsets: NDArray[np.int64],
-) -> Iterator[tuple[int, list[Sites]]]:
-    """Yield every sequence and its edits that change it, side by side where they share a site."""
-    length = np.diff(offsets)
-    changes = _changes(codes, row, start, inserted, offsets)
-    edits = np.flatnonzero(changes)
-    first_base = inserted[offsets[edits]]
-    edits = edits[np.lexsort((first_base, start[edits], length[edits], row[edits]))]
-    bounds = np.searchsorted(row[edits], np.arange(len(codes) + 1))
-    for number, (first, last) in enumerate(pairwise(bounds)):
-        mine = edits[first:last]
-        yield number, list(_grouped(mine, start[mine], length[mine], inserted, offsets))
+def _filled(codes: Codes, size: int) -> Codes:
+    """Return a batch of fixed size, so that neighbours change no bit of an answer."""
+    short = size - len(codes)
+    return np.pad(codes, ((0, short), (0, 0)), constant_values=UNKNOWN) if short else codes
 
 
 def _changes(
@@ -259,15 +290,17 @@ def _changes(
 
 def _grouped(
     edits: NDArray[np.int64],
+    row: NDArray[np.int64],
     start: NDArray[np.int64],
     length: NDArray[np.int64],
     inserted: Codes,
     offsets: NDArray[np.int64],
 ) -> Iterator[Sites]:
-    """Yield sites of one length and one number of alternatives, from edits sorted by both keys."""
+    """Yield sites of one length and one number of alternatives, from edits sorted by all keys."""
     if not len(edits):
         return
-    fresh = np.flatnonzero(np.r_[True, (np.diff(start) != 0) | (np.diff(length) != 0)])
+    moved = (np.diff(start) != 0) | (np.diff(length) != 0) | (np.diff(row) != 0)
+    fresh = np.flatnonzero(np.r_[True, moved])
     rank = np.arange(len(edits)) - np.repeat(fresh, np.diff(np.r_[fresh, len(edits)]))
     first = np.flatnonzero(rank % ALTERNATIVES == 0)
     count = np.diff(np.r_[first, len(edits)])
@@ -275,4 +308,4 @@ def _grouped(
         chosen = first[(length[first] == bases) & (count == alternatives)]
         mine = edits[chosen[:, None] + np.arange(alternatives)]
         words = inserted[offsets[mine][..., None] + np.arange(bases)]
-        yield Sites(start[chosen], words, mine)
+        yield Sites(row[chosen], start[chosen], words, mine)
