@@ -21,7 +21,17 @@ from fastseq.cli.options import (
 )
 from fastseq.io.results import is_single
 
-FOLDER_ONLY = {"resume": False, "overwrite": False, "workers": 1, "cluster": None}
+FOLDER_ONLY = {
+    "resume": False, "overwrite": False, "workers": 1, "devices": None, "cluster": None,
+}  # fmt: skip
+
+
+def _devices(
+    ctx: click.Context, param: click.Parameter, text: str | None
+) -> int | str | list[str] | None:
+    if text is None or text == "all":
+        return text
+    return int(text) if text.isdigit() else text.split(",")
 
 
 @verb("score")
@@ -30,6 +40,10 @@ FOLDER_ONLY = {"resume": False, "overwrite": False, "workers": 1, "cluster": Non
 @click.option(
     "--saturate", multiple=True, metavar="REGION|BED",
     help="Instead of --vcf: every substitution in chr1:1000-2000 or a BED file.",
+)  # fmt: skip
+@click.option(
+    "--tile", type=click.IntRange(1), default=1, show_default=True,
+    help="With --saturate: so many neighbouring bases share a window, not centred on each.",
 )  # fmt: skip
 @click.option("--fasta", required=True, metavar="FILE", help="The genome, compressed or not.")
 @output_option("-", "A table (.tsv, .csv, either .gz, .parquet), or a folder for Parquet parts.")
@@ -67,6 +81,10 @@ FOLDER_ONLY = {"resume": False, "overwrite": False, "workers": 1, "cluster": Non
 @click.option("--dry-run", is_flag=True, help="Only count, and estimate time and memory.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
               help="Processes that share the folder's parts.")  # fmt: skip
+@click.option(
+    "--devices", metavar="N|all|NAMES", callback=_devices,
+    help="GPUs that the workers take in turns: so many, or such as cuda:0,cuda:2.",
+)  # fmt: skip
 @click.option("--cluster", metavar="ADDRESS", help="Workers on a Ray cluster: auto, local, host.")
 @click.option("--shard", type=click.IntRange(1), help="Input records in a part; 65,536 otherwise.")
 @click.option("--resume", is_flag=True, help="Go on with the folder of an interrupted run.")
@@ -96,6 +114,8 @@ def command(
         raise click.UsageError("expected one of --vcf and --saturate")
     if regions and saturate:
         raise click.UsageError("--regions chooses among the records of --vcf")
+    if options["tile"] != 1 and not saturate:
+        raise click.UsageError("--tile shares windows among the alleles of --saturate")
     given = [name for name, plain in FOLDER_ONLY.items() if options[name] != plain]
     if given and not dry_run and is_single(output):
         raise click.UsageError(f"--{' and --'.join(given)}: -o is to name a folder")

@@ -32,6 +32,7 @@ def run_identity(run: Scorer, variants: VariantInput) -> dict:
         "reduce": run.reduce,
         "indel": run.indel,
         "engine": run.engine,
+        "tile": run.tile,
         "null": None if run.null is None else hashlib.sha256(run.null.tobytes()).hexdigest(),
     }
 

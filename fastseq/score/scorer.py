@@ -55,6 +55,9 @@ class Scorer:
         Effects of background variants, against which p-values are counted.
     engine : {"full", "incremental"}
         One for the whole run, so that the same SNV has the same bits wherever it comes from.
+    tile : int
+        How many neighbouring bases share one window, which stands over the middle one; 1 gives
+        each its own.
     """
 
     plans: Sequence[Plan]
@@ -70,6 +73,11 @@ class Scorer:
     indel: Literal["left", "compensate"] = "left"
     null: NDArray[np.float32] | None = None
     engine: Engine = "full"
+    tile: int = 1
+
+    def centre(self, anchor: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the base under `anchor` in the window of each anchored base, int64, (v,)."""
+        return anchor if self.tile == 1 else anchor // self.tile * self.tile + self.tile // 2
 
     @property
     def several(self) -> bool:
@@ -112,7 +120,7 @@ class Scorer:
         ok = np.flatnonzero(found.status == OK)
         # a deletion draws in bases from behind the window
         drawn = np.maximum(-found.growth[ok], 0)
-        start = found.anchor[ok] - self.anchor
+        start = self.centre(found.anchor[ok]) - self.anchor
         found.flags[ok] |= self.genome.marks(found.contig[ok], start, self.length + drawn)
         return found
 
@@ -140,8 +148,9 @@ class Scorer:
         reach = self.views.reach
         margin = int(min(max(-found.growth[rows].min(), 0), self.length))
         row_length = self.length + 2 * reach + margin
-        origin = found.anchor[rows] - self.anchor - reach
-        key = self.genome.offsets[found.contig[rows]] + found.anchor[rows]
+        centre = self.centre(found.anchor[rows])
+        origin = centre - self.anchor - reach
+        key = self.genome.offsets[found.contig[rows]] + centre
         # a reference row that carries the file's own bases is its allele's alone
         patched = found.patched[rows]
         key[patched] = -1 - np.flatnonzero(patched)
@@ -208,7 +217,7 @@ class Scorer:
         if not len(indels):
             return
         chosen = rows[indels]
-        origin = found.anchor[chosen] - self.anchor - self.views.reach
+        origin = self.centre(found.anchor[chosen]) - self.anchor - self.views.reach
         order = np.argsort(row[indels], kind="stable")
         edits = alleles.right_edits(
             found, chosen[order], self.genome, row=row[indels][order], origin=origin[order],

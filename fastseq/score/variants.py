@@ -19,6 +19,7 @@ from fastseq.lower.ensemble import Runnable, lower_all
 from fastseq.lower.plan import Engine, Plan, Precision
 from fastseq.models.specs import OutputScale
 from fastseq.run.cluster import over_cluster
+from fastseq.run.devices import device_of_rank, named_devices
 from fastseq.run.shards import Place, place, supervise
 from fastseq.run.views import Views
 from fastseq.score.background import shuffled_effects
@@ -53,6 +54,7 @@ def scorer(
     reduce: Literal["sum", "mean"] | None = None,
     indel: Literal["left", "compensate"] = "left",
     engine: Engine | Literal["auto"] = "auto",
+    tile: int = 1,
     batch_size: int | None = None,
     device: str | None = None,
     precision: Precision | None = None,
@@ -77,8 +79,13 @@ def scorer(
         raise OptionError(f"indel={indel!r}; expected 'left' or 'compensate'")
     views = Views(strands, tuple(shifts))
     views.warn_untrained_strands(plans)
-    if not -places[anchor] <= min(views.shifts) <= max(views.shifts) < window - places[anchor]:
-        raise OptionError(f"shifts={views.shifts} move the variant out of a {window} bp window")
+    if tile < 1:
+        raise OptionError(f"tile={tile}; expected at least 1")
+    before, behind = tile // 2, tile - 1 - tile // 2
+    first, last = places[anchor] - before - max(views.shifts), places[anchor] + behind
+    if first < 0 or last - min(views.shifts) >= window:
+        allele = "the variant" if tile == 1 else f"alleles of a tile of {tile}"
+        raise OptionError(f"shifts={views.shifts} move {allele} out of a {window} bp window")
     return Scorer(
         plans,
         fasta if isinstance(fasta, Genome) else Genome.open(fasta),
@@ -91,17 +98,17 @@ def scorer(
         pseudocount,
         reduce if plans[0].positions is not None else None,
         indel,
-        engine=_engine(plans, engine),
+        engine=_engine(plans, engine, 1 if tile == 1 else 3 * tile),
+        tile=tile,
     )
 
 
-def _engine(plans: Sequence[Plan], engine: str) -> Engine:
-    """Return the engine of a run: one for all its alleles and models."""
+def _engine(plans: Sequence[Plan], engine: str, edits: int) -> Engine:
+    """Return the engine of a run with so many edits a window: one for all alleles and models."""
     if engine not in ("auto", "full", "incremental"):
         raise OptionError(f"engine={engine!r}; expected 'auto', 'incremental' or 'full'")
     if engine == "auto":
-        # a VCF has about one edit a window; saturation keeps to the same choice and the same bits
-        return "incremental" if all(plan.incremental_pays(1) for plan in plans) else "full"
+        return "incremental" if all(plan.incremental_pays(edits) for plan in plans) else "full"
     return "incremental" if engine == "incremental" else "full"
 
 
@@ -140,6 +147,7 @@ def score_variants(
     contig_map: ContigMap = None,
     regions: Regions = None,
     saturate: Regions = None,
+    tile: int = 1,
     scale: OutputScale = "output",
     pseudocount: float = 1.0,
     reduce: Literal["sum", "mean"] | None = None,
@@ -152,6 +160,7 @@ def score_variants(
     overwrite: bool = False,
     dry_run: bool = False,
     workers: int = 1,
+    devices: int | str | Sequence[str] | None = None,
     cluster: str | None = None,
     shard: int = SHARD,
     batch_size: int | None = None,
@@ -190,7 +199,12 @@ def score_variants(
     regions : str, path or list of str, optional
         Only records whose POS lies in them: ``chrom:first-last`` or a BED file.
     saturate : str, path or list of str, optional
-        Regions of which every substitution of a known base is scored, each in its own window.
+        Regions of which every substitution of a known base is scored, each in its own window and
+        bit for bit as if it came from a VCF.
+    tile : int
+        With ``saturate``, how many neighbouring bases share one window, which stands over the
+        middle one. Faster, since one reference serves them all, but another question than 1: an
+        allele then stands up to half a tile off the middle, and its score differs by that.
     scale : {"output", "logit"}
     pseudocount : float
         Added to both sides of the fold change.
@@ -216,6 +230,9 @@ def score_variants(
     workers : int
         Processes that share the parts of the folder ``output``. Under torchrun or in a SLURM
         array, each process does the parts of its rank, and the last one writes the manifest.
+    devices : int, "all" or sequence of str, optional
+        GPUs of this machine, so many or by name, which workers take in turns; at least one worker
+        each.
     cluster : str, optional
         The workers are actors of the Ray cluster at this address ("auto": the one this machine
         belongs to; "local": a new one here), with a GPU each where ``device`` is one. ``output``
@@ -271,16 +288,25 @@ def score_variants(
     """
     name = None if output is None else fspath(output)
     single = name is not None and is_single(name)
+    names = () if devices is None else named_devices(devices)
+    if names and (device or cluster):
+        raise OptionError("devices= are those of this machine's workers; give no device or cluster")
+    workers = max(workers, len(names))
     if (name is None or single) and (resume or overwrite or cluster or workers != 1):
         raise OptionError(
-            "resume, overwrite, workers and cluster need output=, the folder of the run"
+            "resume, overwrite, workers, devices and cluster need output=, the folder of the run"
         )
+    where = place()
+    if names or (device is None and where.size > 1):
+        device = device_of_rank(names) or next(iter(names), None)
+    if tile != 1 and saturate is None:
+        raise OptionError("tile= shares windows among the alleles of saturate=")
     genome = fasta if isinstance(fasta, Genome) else Genome.open(fasta)
     options = {
         "length": length, "strands": strands, "shifts": tuple(shifts), "normalize": normalize,
         "anchor": anchor, "on_ref_mismatch": on_ref_mismatch, "scale": scale,
         "pseudocount": pseudocount, "reduce": reduce, "indel": indel, "engine": engine,
-        "batch_size": batch_size, "device": device, "precision": precision,
+        "tile": tile, "batch_size": batch_size, "device": device, "precision": precision,
     }  # fmt: skip
     run = scorer(model, genome, **options)
     source = VariantInput(variants, contig_map, regions, saturate, shard)
@@ -295,12 +321,11 @@ def score_variants(
         return to_frame(load("pyarrow").concat_tables(parts))
     if single:
         return write_single(score_blocks(run, source, progress=progress), name)
-    where = place()
     folder = ResultFolder(
         name, run_identity(run, source), resume=resume, overwrite=overwrite, shared=where.size > 1
     )
-    if workers > 1 or cluster:
-        job = (model, options, run.null, source)
+    if (workers > 1 and where.size == 1) or cluster:
+        job = (model, options, names, run.null, source)
         return _over_workers(job, genome, folder, workers, cluster, progress)
     try:
         return write_parts(run, source, folder, where=where, progress=progress)
@@ -346,7 +371,7 @@ def _over_workers(
     progress: bool,
 ) -> dict:
     """Share the parts of a folder among processes or a cluster; return the manifest."""
-    model, options, _, source = job
+    model, options, *_, source = job
     members = model if isinstance(model, list | tuple) else [model]
     streamed = isinstance(source.source, str) and source.source == "-"
     if streamed or any(isinstance(member, Plan) for member in members):
@@ -377,6 +402,8 @@ def _work(where: Place, job: tuple, genome: PathLike, path: PathLike, identity: 
     """Do one worker's parts of a folder that is open already."""
     # one core each: threads of several workers would fight over the same cores
     torch.set_num_threads(1)
-    model, options, null, variants = job
+    model, options, devices, null, variants = job
+    if devices:
+        options = options | {"device": devices[where.rank % len(devices)]}
     run = replace(scorer(model, genome, **options), null=null)
     write_parts(run, variants, ResultFolder(path, identity, shared=True), where=where)

@@ -96,6 +96,8 @@ def test_regions_choose_records(run, common, vcf):
         (["--vcf", "v.vcf", "--saturate", "chr1"], "one of --vcf and --saturate"),
         (["--saturate", "chr1:31-32", "--regions", "chr1"], "--regions chooses"),
         (["--vcf", "v.vcf", "--workers", "2"], "--workers: -o is to name a folder"),
+        (["--vcf", "v.vcf", "--devices", "2"], "--devices: -o is to name a folder"),
+        (["--vcf", "v.vcf", "--tile", "2"], "--tile shares windows among the alleles"),
         (["--vcf", "v.vcf", "--cluster", "auto", "-o", "y.tsv.gz"], "--cluster: -o is to name"),
         (["--vcf", "v.vcf", "--engine", "warp"], "'--engine'"),
         (["--vcf", "v.vcf", "--workers", "0"], "'--workers'"),
@@ -157,6 +159,22 @@ def test_a_rank_that_is_not_the_last_says_so(run, common, vcf, monkeypatch):
     result = run(*common, "--vcf", vcf, "-o", "s", "--shard", 4)
     assert result.exit_code == 0
     assert "others have yet to finish" in result.stderr
+
+
+def test_devices_that_are_not_there_are_one_line(run, common, vcf):
+    told = one_line(run(*common, "--vcf", vcf, "-o", "s", "--devices", "cuda:97,cuda:98"))
+    assert "no device cuda:97, cuda:98; this machine has" in told
+    assert "GPUs" in one_line(run(*common, "--vcf", vcf, "-o", "s", "--devices", 99))
+    assert not Path("s").exists()
+
+
+def test_a_tile_answers_another_question_than_centred_windows(run, common):
+    words = [*common, "--saturate", "chr1:31-40", "-q"]
+    centred, tiled = frame(run(*words)), frame(run(*words, "--tile", 5))
+    assert centred["pos"].equals(tiled["pos"])
+    same = centred["diff"] == tiled["diff"]
+    # the middle base of a tile is centred: 0-based 32 and 37
+    assert set(tiled.loc[same, "pos"]) == {33, 38}
 
 
 @pytest.mark.parametrize("name", ["y.xlsx", "y.vcf.gz", "y.bcf", "y.tsv.bz2"])

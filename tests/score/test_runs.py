@@ -99,7 +99,7 @@ def test_a_run_killed_at_a_rename_resumes_to_the_same_bytes(inputs, whole, last,
 
 
 def test_two_workers_write_the_same_bytes(inputs, whole):
-    manifest = score(inputs, "shared", workers=2)
+    manifest = score(inputs, "shared", devices=["cpu", "cpu"])
     assert manifest["complete"]
     assert contents(inputs / "shared") == whole
 

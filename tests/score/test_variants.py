@@ -386,12 +386,41 @@ def test_nothing_in_is_nothing_out(genome, tmp_path):
     [
         ({"anchor": "middle"}, "anchor='middle'; expected 'L//2' or 'L//2-1'"),
         ({"shifts": (9,)}, "move the variant out of a 16 bp window"),
+        ({"shifts": (-8,)}, "move the variant out of a 16 bp window"),
+        ({"tile": 3}, "among the alleles of saturate="),
         ({"resume": True}, "need output="),
     ],
 )
 def test_options_outside_their_choices_are_named(genome, options, message):
     with pytest.raises(OptionError, match=message):
         score_variants(Net(InputSpec(16)), ["c1:1:A:C"], genome, **options)
+
+
+def test_the_widest_shifts_keep_the_variant(genome):
+    frame = score_variants(Net(InputSpec(16)), ["c1:30:A:C"], genome, shifts=(-7, 8),
+                           on_ref_mismatch="force")  # fmt: skip
+    assert (frame["diff"] != 0).all()
+
+
+@pytest.mark.parametrize("tile", [1, 4, 5, 16])
+def test_tiles_share_a_window_over_their_middle(genome, texts, tile):
+    """Each SNV is mutated where it stands in the window of its tile, contig ends included."""
+    model = Net(InputSpec(16))
+    frame = score_variants(model, None, genome, saturate="c1", tile=tile)
+    padded = "N" * 16 + texts["c1"] + "N" * 24
+    windows, mutants = [], []
+    for pos, alt in zip(frame.pos, frame.alt):
+        centre = (pos - 1) // tile * tile + tile // 2
+        window = padded[centre + 8 : centre + 24]
+        at = pos - 1 - centre + 8
+        windows.append(window)
+        mutants.append(window[:at] + alt + window[at + 1 :])
+    np.testing.assert_allclose(frame.y_ref, predict(model, windows), rtol=2e-6, atol=1e-6)
+    np.testing.assert_allclose(frame.y_alt, predict(model, mutants), rtol=2e-6, atol=1e-6)
+    padding = [window.strip("N") != window for window in windows]
+    assert frame["flags"].str.contains("padded").tolist() == padding
+    with pytest.raises(OptionError, match="alleles of a tile of 17 out of a 16 bp window"):
+        score_variants(model, None, genome, saturate="c1", tile=17)
 
 
 def test_a_window_the_model_cannot_take(genome):
