@@ -101,7 +101,7 @@ def catch(layer: Layer, arch: str) -> list[Launch]:
     with ExitStack() as stack:
         stack.enter_context(FakeTensorMode())
         stack.enter_context(mock.patch.object(JITFunction, "run", run))
-        stack.enter_context(mock.patch("fastseq_kernels.support._place", return_value=()))
+        stack.enter_context(mock.patch("fastseq_kernels.support.machine", return_value=()))
         stack.enter_context(mock.patch.object(library, "architecture", return_value=arch))
         layer.run(*layer.arguments(1024, make))
     return caught

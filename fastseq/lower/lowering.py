@@ -77,6 +77,7 @@ class Lowering:
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
             return Value(made, ())
+        made.meta["dtype"] = value.dtype
         made.meta["shape"] = shape = tuple(map(int, value.shape[1:])) if value.ndim else ()
         return Value(made, shape)
 

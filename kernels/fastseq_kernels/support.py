@@ -20,7 +20,7 @@ DTypes = Mapping[str, torch.dtype]
 
 
 def reasons(
-    op: str, shapes: Shapes, dtypes: DTypes, device: torch.device | str, **options
+    op: str, shapes: Shapes, dtypes: DTypes, device: torch.device | str | None, **options
 ) -> list[str]:
     """Return why the Triton kernel of ``op`` cannot take this call; nothing where it can.
 
@@ -31,7 +31,8 @@ def reasons(
     shapes, dtypes : mapping
         Of its tensors by argument name; ``x``, ``delta`` or ``codes`` at least, and ``weight``
         where there is one.
-    device : torch.device
+    device : torch.device or None
+        None judges the call alone, wherever it may run.
     **options
         The op's other arguments; defaults where not given.
 
@@ -47,7 +48,8 @@ def reasons(
     """
     if op not in CHECKS:
         raise ValueError(f"op={op!r}; expected one of {', '.join(CHECKS)}")
-    return [*_place(torch.device(device)), *CHECKS[op](shapes, dtypes, options)]
+    here = [] if device is None else machine(torch.device(device))
+    return [*here, *CHECKS[op](shapes, dtypes, options)]
 
 
 def refuse(op: str, shapes: Shapes, dtypes: DTypes, device: torch.device, **options) -> None:
@@ -58,8 +60,8 @@ def refuse(op: str, shapes: Shapes, dtypes: DTypes, device: torch.device, **opti
 
 
 @cache
-def _place(device: torch.device) -> tuple[str, ...]:
-    """Return what is wrong with this machine."""
+def machine(device: torch.device) -> tuple[str, ...]:
+    """Return why no kernel runs on this device, as sentences; nothing where they do."""
     found = []
     try:
         release = version("triton")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from fastseq_kernels.support import _place, reasons
+from fastseq_kernels.support import machine, reasons
 
 SHAPES = {
     "x": (8, 100, 64),
@@ -21,9 +21,9 @@ DTYPES = {"x": torch.float32, "weight": torch.float32}
 def interpreted(monkeypatch):
     """As if kernels ran anywhere, so that only what the call itself lacks is told."""
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    _place.cache_clear()
+    machine.cache_clear()
     yield
-    _place.cache_clear()
+    machine.cache_clear()
 
 
 def test_nothing_to_say():
