@@ -1,5 +1,6 @@
 """The table of models: what each is, where it comes from, and how `build` makes one by name."""
 
+import builtins
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from fastseq.errors import OptionError
+from fastseq.errors import FastseqError, OptionError
+from fastseq.models import esm
 from fastseq.models.bionml import BioNML
 from fastseq.models.bugf import BUGF
 from fastseq.models.contenders import Camformers, Mt, Wztr
@@ -38,6 +40,7 @@ class Entry:
     summary: str
     source: str
     licence: str
+    counted: int | None = None
 
     @property
     def sizes(self) -> dict[str, Any]:
@@ -47,7 +50,9 @@ class Entry:
 
     @property
     def parameters(self) -> int:
-        """Parameters at the default sizes, counted without allocating them."""
+        """Parameters at the default sizes, counted without allocating them; 0 for trees."""
+        if self.counted is not None:
+            return self.counted
         with torch.device("meta"):
             return sum(weight.numel() for weight in self.make().parameters())
 
@@ -57,7 +62,9 @@ class Catalogue(tuple[Entry, ...]):
 
     def __str__(self) -> str:
         rows = [("name", "parameters", "what it is", "source", "licence")]
-        rows += [(e.name, f"{e.parameters:,}", e.summary, e.source, e.licence) for e in self]
+        for e in self:
+            parameters = f"{e.parameters:,}" if e.parameters else "grown"
+            rows.append((e.name, parameters, e.summary, e.source, e.licence))
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
         return "\n".join(
             "  ".join(
@@ -98,9 +105,10 @@ TABLE = Catalogue(Entry(*row) for row in (
     ("deepstarr", DeepSTARR, "enhancer CNN", "de Almeida et al. 2022", MIT),
     ("deepromoter", DeePromoter, "parallel CNN, BiLSTM", "Oubounyt et al. 2019", MIT),
     ("bpnet", BPNet, "dilated CNN, profile and counts", "Avsec et al. 2021", MIT),
+    ("basenji", Basenji, "pooled and dilated CNN", "Kelley et al. 2018", PAPER),
+    ("esm", esm.ESM, "protein or 6-mer language model", "Lin et al. 2023", MIT, esm.PARAMETERS),
     ("lightgbm", Trees, "boosted trees over k-mers and bases", TUM, REPORT),
     ("random_forest", random_forest, "forest over k-mers and bases", TUM, REPORT),
-    ("basenji", Basenji, "pooled and dilated CNN", "Kelley et al. 2018", PAPER),
 ))  # fmt: skip
 
 BY_NAME = {entry.name: entry for entry in TABLE}
@@ -163,11 +171,28 @@ def build(name: str, **sizes: Any) -> nn.Module:
         raise OptionError(
             f"{name} has no size {', '.join(sorted(unknown))}; it has {', '.join(row.sizes)}"
         )
+    for size, value in sizes.items():
+        _check_positive(size, value, row.sizes[size])
     sizes = {**row.sizes, **sizes}
     try:
         model = row.make(**sizes)
-    except (TypeError, RuntimeError) as error:
+    except FastseqError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
         given = ", ".join(f"{size}={value!r}" for size, value in sizes.items())
         raise OptionError(f"{name} cannot be built with {given}: {error}") from error
-    model.name, model.sizes = name, sizes
+    # a model begun from files says what rebuilds it without them
+    model.name, model.sizes = name, {**sizes, **getattr(model, "rebuilt", {})}
     return model
+
+
+def _check_positive(size: str, value: Any, default: Any) -> None:
+    """Raise on whole numbers below 1 where the default has none: they would build a dead layer."""
+    # `list` is the public name of this module's table
+    several = (tuple, builtins.list)
+    given, usual = (
+        [part for part in (x if isinstance(x, several) else (x,)) if type(part) is int]
+        for x in (value, default)
+    )
+    if min(given, default=1) < 1 <= min(usual, default=0):
+        raise OptionError(f"{size}={value!r}; expected whole numbers of 1 or more")

@@ -27,6 +27,7 @@ TINY: dict[str, dict] = {
     "wztr": {"stem": 16, "channels": 16, "blocks": 2, "repeats": 1},
     "bugf": {"channels": 32, "heads": 2, "inner": 16, "passes": 2},
     "mt": {"hidden": 8},
+    "esm": {"length": 30, "hidden": 16, "layers": 1, "heads": 2, "inner": 32},
     "bpnet": {"length": 200, "channels": 8},
     "basenji": {"length": 128, "channels": 8},
     **{f"legnet_{kind}": {"length": 40} for kind in ("optimized", "prixfixe")},
@@ -85,3 +86,13 @@ def test_unknown_names_and_sizes_say_what_there_is():
         build("tum_resnett")
     with pytest.raises(OptionError, match="has no size width; it has length"):
         build("tum_resnet", width=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [("tum_resnet", {"channels": 0}), ("tum_cnn", {"kernels": (21, 0)}), ("bpnet", {"tasks": 0}),
+     ("legnet", {"length": -3}), ("nad", {"widths": [8, 0, 8, 8, 8]})],
+)  # fmt: skip
+def test_sizes_that_leave_nothing_are_refused_at_once(name, sizes):
+    with pytest.raises(OptionError, match="expected whole numbers of 1 or more"):
+        build(name, **sizes)
