@@ -7,9 +7,12 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
 import click
+from click.shell_completion import CompletionItem, get_completion_class
 
 from fastseq import __version__
 from fastseq._lazy import load
@@ -44,6 +47,40 @@ class Failure(click.ClickException):
         click.echo(f"fastseq: {self.message}", file=file or sys.stderr)
 
 
+class LogLines:
+    """Standard error of a pipe or a log: what a progress bar redraws becomes lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.after_bar = stream, False
+
+    def write(self, text: str) -> int:
+        if text.startswith("\r"):
+            text = text.strip()
+            self.after_bar = bool(text)
+            text += "\n" if text else ""
+        elif text == "\n" and self.after_bar:
+            text, self.after_bar = "", False
+        return self.stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def lines_in_logs() -> Iterator[None]:
+    """Let progress be a line now and then where standard error is no terminal."""
+    stream = sys.stderr
+    if stream.isatty():
+        yield
+        return
+    os.environ.setdefault("TQDM_MININTERVAL", "30")
+    sys.stderr = LogLines(stream)
+    try:
+        yield
+    finally:
+        sys.stderr = stream
+
+
 class Verbs(click.Group):
     """The group of verbs; each is a module of its own name, imported when it is asked for."""
 
@@ -55,16 +92,22 @@ class Verbs(click.Group):
             return None
         return load(f"fastseq.cli.{cmd_name}").command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete verbs from their table, without importing them."""
+        verbs = [
+            CompletionItem(name, help=text)
+            for name, text in VERBS.items()
+            if name.startswith(incomplete)
+        ]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; whatever goes wrong becomes one line and an exit code."""
-        if not sys.stderr.isatty():
-            # a log wants a line now and then, not ten a second
-            os.environ.setdefault("TQDM_MININTERVAL", "30")
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), lines_in_logs():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _show_warning
             try:
@@ -111,12 +154,25 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
         click.echo(line, err=True)
 
 
+def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
+    if shell is not None:
+        completion = get_completion_class(shell)
+        assert completion is not None
+        click.echo(completion(ctx.command, {}, "fastseq", "_FASTSEQ_COMPLETE").source())
+        ctx.exit()
+
+
 @click.group(
     cls=Verbs,
     subcommand_metavar="VERB ...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", prog_name="fastseq")
+@click.option(
+    "--completion", type=click.Choice(["bash", "zsh", "fish"]), is_eager=True, expose_value=False,
+    callback=_print_completion,
+    help='What the shell needs to complete: eval "$(fastseq --completion bash)".',
+)  # fmt: skip
 @debug_option
 def main() -> None:
     """The fast path for regulatory-sequence models.

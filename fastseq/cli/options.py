@@ -1,17 +1,23 @@
 """Options that verbs share, so that one word means one thing everywhere."""
 
+import resource
+import time
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from fastseq._lazy import load
 from fastseq.errors import OptionError, UnreadableFileError
 
 DEBUG = "fastseq.debug"
 QUIET = "fastseq.quiet"
+VERBOSE = "fastseq.verbose"
+# an option or argument with one of these words in its metavar names a file
+FILE_WORDS = ("FILE", "FOLDER", "BED", "MAPS", "SEQUENCES", "RESULT", "VCF", "OUT", "MODEL")
 
 
 def _remember(key: str) -> Callable[[click.Context, click.Parameter, bool], None]:
@@ -60,6 +66,10 @@ quiet_option = click.option(
     "-q", "--quiet", is_flag=True, expose_value=False, callback=_remember(QUIET),
     help="No progress, no notes.",
 )  # fmt: skip
+verbose_option = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, callback=_remember(VERBOSE),
+    help="Also tell every option's value, and time and memory at the end.",
+)  # fmt: skip
 config_option = click.option(
     "--config", metavar="FILE", is_eager=True, expose_value=False, callback=_read_config,
     help="TOML file whose keys are options of this verb.",
@@ -70,14 +80,47 @@ seed_option = click.option(
 )
 
 
+class Verb(click.Command):
+    """A command that tells, when asked, with what it ran and what that took."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if not ctx.meta.get(VERBOSE):
+            return super().invoke(ctx)
+        given = {name: value for name, value in ctx.params.items() if value not in (None, ())}
+        click.echo(f"fastseq: {self.name} with {given}", err=True)
+        begin, begin_cpu = time.perf_counter(), time.process_time()
+        result = super().invoke(ctx)
+        seconds, cpu = time.perf_counter() - begin, time.process_time() - begin_cpu
+        # Linux counts in kilobytes
+        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        told = f"{seconds:.1f} s, {cpu:.1f} s of them computing, {megabytes:,} MB at most"
+        click.echo(f"fastseq: {self.name} took {told}", err=True)
+        return result
+
+
+class FileName(click.types.StringParamType):
+    """A name that shells complete as a file."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
 def verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
     """Return a decorator that makes a function the verb ``name``, with the common options."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
         settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-        command = click.command(name, context_settings=settings)(function)
-        for option in (config_option, quiet_option, debug_option):
+        command = click.command(name, cls=Verb, context_settings=settings)(function)
+        for option in (config_option, quiet_option, verbose_option, debug_option):
             option(command)
+        for param in command.params:
+            words = (param.metavar or "").split("|")
+            if type(param.type) is click.types.StringParamType and any(
+                word.startswith(FILE_WORDS) or word in ("A", "B") for word in words
+            ):
+                param.type = FileName()
         return command
 
     return decorate

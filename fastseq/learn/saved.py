@@ -33,8 +33,6 @@ def keep(
     """
     if run.path is None:
         return
-    if run.best is run.history[-1]:
-        _save_best(run, run.path, finished=False)
     state = {
         "training": json.dumps(_training(run, finished=False)),
         "weights": run.model.state_dict(),
@@ -47,6 +45,9 @@ def keep(
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     torch.save(state, temporary)
     os.replace(temporary, target)
+    # the state first: a model without one cannot go on
+    if run.best is run.history[-1]:
+        _save_best(run, run.path, finished=False)
 
 
 def finish(run: "Run") -> None:

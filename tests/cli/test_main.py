@@ -1,4 +1,6 @@
+import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,7 +10,7 @@ import click
 import pytest
 
 from fastseq.cli import main as cli
-from fastseq.cli.main import VERBS, main, one_line
+from fastseq.cli.main import VERBS, LogLines, main, one_line
 from fastseq.errors import SequenceError
 
 COMMAND = [sys.executable, "-c", "from fastseq.cli.main import main; main(prog_name='fastseq')"]
@@ -165,6 +167,45 @@ def test_a_config_file_sets_options_and_names_what_it_does_not_know(run, tmp_pat
     result = run("kmers", fasta, "--config", config)
     assert result.exit_code == 2
     assert "has kay; kmers knows canonical" in " ".join(result.stderr.split())
+
+
+def test_progress_in_a_log_is_lines():
+    log = io.StringIO()
+    stream = LogLines(log)
+    bar = ["\r  0%| | 0/9", "\r 50%|# | 4/9  ", "\r        ", "\r", "note\n", "\r100%| 9/9", "\n"]
+    for text in bar:
+        stream.write(text)
+    assert log.getvalue() == "0%| | 0/9\n50%|# | 4/9\nnote\n100%| 9/9\n"
+
+
+def test_a_pipe_gets_no_carriage_returns(run, fasta, model):
+    told = run("predict", "-m", model, fasta).stderr
+    assert "seq" in told
+    assert "\r" not in told
+    assert run("predict", "-m", model, fasta, "-q").stderr == ""
+
+
+def test_verbose_tells_with_what_it_ran_and_what_it_took(run, fasta):
+    first, *_, last = run("kmers", fasta, "-k", 3, "-v").stderr.splitlines()
+    assert first.startswith("fastseq: kmers with {")
+    assert "'k': 3" in first
+    assert re.fullmatch(r"fastseq: kmers took [\d.]+ s, .* MB at most", last)
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "models"])
+def test_every_key_of_a_config_is_an_option(tmp_path, verb):
+    command = main.get_command(click.Context(main), verb)
+    keys = [
+        param.opts[-1].lstrip("-") for param in command.params
+        if isinstance(param, click.Option) and param.expose_value
+    ]  # fmt: skip
+    values = {key: 1 for key in keys}
+    config = tmp_path / "all.toml"
+    config.write_text("".join(f"{key} = 1\n" for key in keys))
+    context = click.Context(command, info_name=verb)
+    (option,) = (param for param in command.params if param.name == "config")
+    option.callback(context, option, str(config))
+    assert len(context.default_map or {}) == len(values)
 
 
 def test_main_is_a_group_that_lists_all_verbs():
