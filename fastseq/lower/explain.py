@@ -17,14 +17,14 @@ def explain(plan: "Plan") -> str:
         f"{type(plan.module).__name__}: {spec.length} bp ({spec.variable} variable), "
         f"{spec.channels} channels, {plan.precision} on {plan.device}, "
         f"micro-batches of {plan.micro_batch}",
-        "input  one look-up per base from codes, channels last in memory",
     ]
     if plan.graph is None:
         lines.append(f"runs as it is in PyTorch, layer by layer: {plan.unlowered}")
         layers = plan.module.named_modules()
         lines += [f"{n or 'model'}  {type(m).__name__}" for n, m in layers if not any(m.children())]
     else:
-        lines += [_line(node) for node in plan.graph.graph.nodes if node.op == "call_function"]
+        nodes = plan.program("+").graph.nodes
+        lines += [_line(node) for node in nodes if node.op in ("call_function", "call_module")]
     affine = "" if plan.target_spec.slope == 1 else f"{plan.target_spec.slope:.6g} * "
     lines.append(
         f"output  {affine}{plan.target_spec.activation} + {plan.target_spec.offset:.6g} "
@@ -43,10 +43,20 @@ def explain_ism(plan: "Plan", edits: int) -> str:
 
 
 def _line(node: fx.Node) -> str:
-    """Return how one node of a lowered graph runs, as a line."""
+    """Return how one node of a program runs, as a line."""
     shape = " x ".join(map(str, node.meta.get("shape", ())))
-    if "why" in node.meta:
-        return f"{node.name}  {shape}  runs in PyTorch: {node.meta['why']}"
+    how = node.meta.get("how") or words(node)
+    if why := node.meta.get("why"):
+        how = (
+            f"{how}  runs in PyTorch: {why}"
+            if node.target is ops.conv
+            else f"runs in PyTorch: {why}"
+        )
+    return f"{node.name}  {shape}  {how}"
+
+
+def words(node: fx.Node) -> str:
+    """Return what one node of a lowered graph computes, in words."""
     word = getattr(node.target, "__name__", str(node.target))
     if node.target is ops.conv:
         _, weight, _, skip, stride, _, _, dilation, groups, activation, _ = node.args
@@ -57,4 +67,4 @@ def _line(node: fx.Node) -> str:
         word += " + skip" if skip is not None else ""
     else:
         activation = next((arg for arg in node.args if arg in ops.ACTIVATIONS), "none")
-    return f"{node.name}  {shape}  {word}{'' if activation == 'none' else f', {activation}'}"
+    return word if activation == "none" else f"{word}, {activation}"

@@ -19,7 +19,8 @@ from fastseq.lower.capture import NotCaptured, capture
 from fastseq.lower.edited import incremental_effects, keeps_length
 from fastseq.lower.explain import explain, explain_ism
 from fastseq.lower.incremental import DeltaEngine
-from fastseq.models.specs import InputSpec, OutputScale, Strand, TargetSpec
+from fastseq.lower.program import program
+from fastseq.models.specs import COMPLEMENT, InputSpec, OutputScale, Strand, TargetSpec
 from fastseq.sequence.edits import Edits, apply, check_inside, window
 
 Engine: TypeAlias = Literal["full", "incremental"]
@@ -114,7 +115,7 @@ class Plan:
             graph = capture(self.module, self.input_spec.channels, self.input_spec.length)
         except NotCaptured as error:
             return None, f"torch.export could not capture it: {error}"
-        return graph.to(getattr(torch, self.precision)), ""
+        return graph, ""
 
     def _probe(self) -> tuple[TargetSpec, int | None]:
         """Run one input of unknown bases; return the spec with its tasks, and profile positions."""
@@ -140,11 +141,25 @@ class Plan:
 
     def _forward(self, codes: Codes, strand: Strand) -> Tensor:
         """Return raw scores of full-length codes, as the module gives them, in float32."""
-        x = self.input_spec.expand(self.input_spec.place(codes), strand)
+        codes = self.input_spec.place(codes)
         if self.graph is not None:
-            return self.graph(x.to(self.device, getattr(torch, self.precision))).float()
+            turned = (
+                COMPLEMENT[codes[:, ::-1]] if strand == "-" else np.require(codes, None, ["C", "W"])
+            )
+            return self.program(strand)(torch.from_numpy(turned).to(self.device)).float()
+        x = self.input_spec.expand(codes, strand)
         with torch.autocast(self.device.type, torch.bfloat16, self.precision == "bfloat16"):
             return self.module(x.to(self.device)).float()
+
+    @cache  # noqa: B019 - a plan lives as long as its programs are wanted
+    def program(self, strand: Strand) -> fx.GraphModule:
+        """Return the lowered graph as it runs on the device: codes on a strand in, scores out."""
+        return program(
+            self.graph,  # type: ignore[arg-type]
+            self.input_spec.table(strand),
+            device=self.device,
+            dtype=getattr(torch, self.precision),
+        )
 
     def _answer(self, codes: Codes, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
         """Return answers without the offset, in forward terms: slope * activation(score)."""

@@ -1,0 +1,169 @@
+/* Convolutions of channels-last maps with all that follows them, for whole batches of sequences.
+
+   A convolution of stride and dilation 1 runs by Toom and Cook's (Winograd's) algorithm: `points`
+   products give `step` results where the direct sum takes step * kernel. One input transform serves
+   all of a long kernel's pieces of `step` taps, whose products add up before the output transform.
+   Everything else is the case of one point: windows of the padded rows times the weights. */
+#ifndef FASTSEQ_CONV_H
+#define FASTSEQ_CONV_H
+
+#include "cpu.h"
+
+enum { CONV_BLOCK = 64, CONV_MOST_POINTS = 8, CONV_MOST_STEP = 6, CONV_LETTERS = 6 };
+enum { CONV_NONE, CONV_RELU, CONV_SLOPE, CONV_SILU, CONV_SIGMOID };
+
+/* Channels of the input are counted in words of 32 bits: one float, or two bfloat16.
+   Weights lie as [block of 64 channels][point][tap][word in][channel of the block]; a block's width
+   is a multiple of 16, padded with zeros. bias and slope are padded alike. */
+typedef struct {
+    int64_t words, channels, length_in, length, taps, stride, dilation, before;
+    int64_t points, step, tiles, activation, pool;
+    const float *weight, *bias, *slope;
+} conv_layer_t;
+
+/* A first layer: rows of tables, added up. `letters` codes in a row make one index into tables
+   [table][index][channel]; code 4 is an unknown base, code 5 is padding. */
+typedef struct {
+    int64_t tables, letters, channels, width, length_in, length, stride, before, activation, pool;
+    const float *table, *bias, *slope;
+} conv_stem_t;
+
+/* A grouped convolution of `group` channels in and out a group, a power of two up to 4.
+   Weights lie as [tap][partner][channel]: the partner of a channel differs in the bits of its
+   number. */
+typedef struct {
+    int64_t group, channels, length_in, length, taps, stride, dilation, before, activation, pool;
+    const float *weight, *bias, *slope;
+} conv_groups_t;
+
+static inline int64_t conv_min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* rows of the convolution that are needed: whole pools */
+static inline int64_t conv_rows(int64_t length, int64_t pool) { return length / pool * pool; }
+
+/* floats of scratch: transformed or padded input, products, a row of zeros */
+static inline int64_t conv_scratch(const conv_layer_t *q) {
+    int64_t rows = q->points == 1 ? (q->tiles - 1) * q->stride + (q->taps - 1) * q->dilation + 1
+                                  : q->tiles + q->taps - 1;
+    return q->points * (rows * q->words + q->tiles * CONV_BLOCK) + q->words + CONV_BLOCK;
+}
+
+/* Input transforms for the points 0, 1, -1, 2, -2, 1/2, -1/2 (as many as are used) and infinity. */
+static const float conv_input_6[6][6] = {
+    {4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+    {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1},
+};
+static const float conv_input_7[7][7] = {
+    {-2, 4, 2.5f, -5, -.5f, 1, 0}, {0, 2, -2, -4.5f, .5f, 1, 0}, {0, -2, 6, -3.5f, -1.5f, 1, 0},
+    {0, 1, -1.5f, -2, 1.5f, 1, 0}, {0, -1, 2.5f, 0, -2.5f, 1, 0}, {0, 4, 0, -5, 0, 1, 0},
+    {0, -2, 4, 2.5f, -5, -.5f, 1},
+};
+static const float conv_input_8[8][8] = {
+    {-1, 0, 5.25f, 0, -5.25f, 0, 1, 0}, {0, 1, 1, -4.25f, -4.25f, 1, 1, 0},
+    {0, -1, 1, 4.25f, -4.25f, -1, 1, 0}, {0, .5f, .25f, -2.5f, -1.25f, 2, 1, 0},
+    {0, -.5f, .25f, 2.5f, -1.25f, -2, 1, 0}, {0, 2, 4, -2.5f, -5, .5f, 1, 0},
+    {0, -2, 4, 2.5f, -5, -.5f, 1, 0}, {0, -1, 0, 5.25f, 0, -5.25f, 0, 1},
+};
+/* powers of the finite points: rows of the output transforms */
+static const float conv_powers[CONV_MOST_STEP][CONV_MOST_POINTS - 1] = {
+    {1, 1, 1, 1, 1, 1, 1}, {0, 1, -1, 2, -2, .5f, -.5f}, {0, 1, 1, 4, 4, .25f, .25f},
+    {0, 1, -1, 8, -8, .125f, -.125f}, {0, 1, 1, 16, 16, .0625f, .0625f},
+    {0, 1, -1, 32, -32, .03125f, -.03125f},
+};
+#define CONV_INPUT(P, p, j)                                                              \
+    ((P) == 6 ? conv_input_6[p][j] : (P) == 7 ? conv_input_7[p][j] : conv_input_8[p][j])
+#define CONV_OUTPUT(P, m, i, p) ((p) == (P) - 1 ? (float)((i) == (m) - 1) : conv_powers[i][p])
+
+/* lane numbers with the bits of a constant turned over */
+static const int32_t lanes_xor[4][16] = {
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+    {1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14},
+    {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13},
+    {3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12},
+};
+
+#if FASTSEQ_X86
+#define LANES_TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,bmi,bmi2"
+#include "lanes_avx512.h"
+#define NAME(name) name##_bfloat16
+#define ELEMENT uint16_t
+#define DOT(a, b, c) _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
+#define READ(p)                                                                          \
+    _mm512_castsi512_ps(_mm512_slli_epi32(                                               \
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(p))), 16))
+#define WRITE(p, v) _mm256_storeu_si256((__m256i *)(p), (__m256i)_mm512_cvtneps_pbh(v))
+#define TRANSFORMS 0
+#include "conv_body.h"
+#include "lanes_end.h"
+
+#define LANES_TARGET "avx512f,avx512bw,avx512vl,avx512dq,bmi,bmi2"
+#include "lanes_avx512.h"
+#define NAME(name) name##_avx512
+#define ELEMENT float
+#define DOT FMA
+#define READ LOAD
+#define WRITE STORE
+#define TRANSFORMS 1
+#include "conv_body.h"
+#include "lanes_end.h"
+
+#define LANES_TARGET "avx2,fma,bmi,bmi2"
+#include "lanes_avx2.h"
+#define NAME(name) name##_avx2
+#define ELEMENT float
+#define DOT FMA
+#define READ LOAD
+#define WRITE STORE
+#define TRANSFORMS 1
+#include "conv_body.h"
+#include "lanes_end.h"
+#endif
+
+#include "lanes_portable.h"
+#define NAME(name) name##_portable
+#define ELEMENT float
+#define DOT FMA
+#define READ LOAD
+#define WRITE STORE
+#define TRANSFORMS 1
+#include "conv_body.h"
+#include "lanes_end.h"
+
+/* bfloat16 has one form, which needs the processor's own products */
+static inline int conv_has_bfloat16(int level) {
+#if FASTSEQ_X86
+    return level == CPU_AVX512 && __builtin_cpu_supports("avx512bf16");
+#else
+    return 0;
+#endif
+}
+
+#if FASTSEQ_X86
+#define CONV_DOOR(name, ...)                                                             \
+    do {                                                                                 \
+        if (narrow) { name##_bfloat16(__VA_ARGS__); return; }                            \
+        if (level == CPU_AVX512) { name##_avx512(__VA_ARGS__); return; }                 \
+        if (level == CPU_AVX2 && __builtin_cpu_supports("fma")) {                        \
+            name##_avx2(__VA_ARGS__);                                                    \
+            return;                                                                      \
+        }                                                                                \
+        name##_portable(__VA_ARGS__);                                                    \
+    } while (0)
+#else
+#define CONV_DOOR(name, ...) name##_portable(__VA_ARGS__)
+#endif
+
+static inline void conv_run(const conv_layer_t *q, const void *x, const void *skip, void *y,
+                            int64_t n, float *scratch, int narrow, int level) {
+    CONV_DOOR(conv_layer, q, x, skip, y, n, scratch);
+}
+static inline void conv_stem_run(const conv_stem_t *q, const uint8_t *codes, void *y, int64_t n,
+                                 int32_t *scratch, int narrow, int level) {
+    CONV_DOOR(conv_stem, q, codes, y, n, scratch);
+}
+static inline void conv_groups_run(const conv_groups_t *q, const void *x, void *y, int64_t n,
+                                   int narrow, int level) {
+    CONV_DOOR(conv_groups, q, x, y, n);
+}
+
+#endif

@@ -1,0 +1,422 @@
+/* The layers of conv.h for one instruction set; included once for each, with its vectors as macros. */
+
+/* e^x to about one unit in the last place: x = n ln 2 + r, a polynomial in r (Cephes expf) */
+FN VEC NAME(conv_exp)(VEC x) {
+    x = MAX(SET(-87.f), MIN(SET(88.f), x));
+    VEC n = FMA(x, SET(1.44269504f), SET(12582912.f)), whole = SUB(n, SET(12582912.f));
+    VEC r = FMA(whole, SET(-.693359375f), x);
+    r = FMA(whole, SET(2.12194440e-4f), r);
+    VEC p = FMA(r, SET(1.9875691500e-4f), SET(1.3981999507e-3f));
+    p = FMA(p, r, SET(8.3334519073e-3f));
+    p = FMA(p, r, SET(4.1665795894e-2f));
+    p = FMA(p, r, SET(1.6666665459e-1f));
+    p = FMA(p, r, SET(5.0000001201e-1f));
+    p = FMA(p, MUL(r, r), ADD(r, SET(1.f)));
+    return MUL(p, POWER_OF_TWO(n));
+}
+
+/* the second operand of MIN and MAX is the one that may be no number, which they then return */
+FN VEC NAME(conv_act)(VEC x, int64_t activation, VEC slope) {
+    VEC zero = SET(0.f), one = SET(1.f);
+    switch (activation) {
+        case CONV_RELU: return MAX(zero, x);
+        case CONV_SLOPE: return FMA(slope, MIN(zero, x), MAX(zero, x));
+        case CONV_SILU: return DIV(x, ADD(one, NAME(conv_exp)(SUB(zero, x))));
+        case CONV_SIGMOID: return DIV(one, ADD(one, NAME(conv_exp)(SUB(zero, x))));
+        default: return x;
+    }
+}
+
+FN VEC NAME(conv_read)(const ELEMENT *p, int64_t live) {
+    if (live >= LANES) return READ(p);
+    ELEMENT part[LANES] = {0};
+    memcpy(part, p, live * sizeof(ELEMENT));
+    return READ(part);
+}
+FN void NAME(conv_write)(ELEMENT *p, VEC v, int64_t live) {
+    if (live >= LANES) { WRITE(p, v); return; }
+    ELEMENT part[LANES];
+    WRITE(part, v);
+    memcpy(p, part, live * sizeof(ELEMENT));
+}
+
+/* c[R rows][NV vectors] = windows of a, `row` apart, times weights; taps of a window lie `tap` apart */
+FN void NAME(conv_tile)(float *c, const float *a, int64_t row, int64_t tap, int64_t taps,
+                        int64_t words, const float *w, int64_t pitch, const int R, const int NV) {
+    VEC sums[6][4];
+#pragma GCC unroll 6
+    for (int j = 0; j < R; j++)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++) sums[j][v] = SET(0.f);
+    for (int64_t t = 0; t < taps; t++) {
+        const float *line = a + t * tap;
+        for (int64_t k = 0; k < words; k++, w += pitch) {
+            VEC weights[4];
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; v++) weights[v] = LOAD(w + v * LANES);
+#pragma GCC unroll 6
+            for (int j = 0; j < R; j++) {
+                VEC x = SET(line[j * row + k]);
+#pragma GCC unroll 4
+                for (int v = 0; v < NV; v++) sums[j][v] = DOT(x, weights[v], sums[j][v]);
+            }
+        }
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < R; j++)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++) STORE(c + j * CONV_BLOCK + v * LANES, sums[j][v]);
+}
+
+/* all rows of a block, in groups of five or six wherever there are so many */
+#define CONV_PRODUCTS(NV)                                                                \
+    AT void NAME(conv_products_##NV)(float *c, const float *a, int64_t rows, int64_t row,\
+                                     int64_t tap, int64_t taps, int64_t words,           \
+                                     const float *w, int64_t pitch) {                    \
+        const int64_t groups = (rows + 5) / 6;                                           \
+        for (int64_t g = 0; g < groups; g++) {                                           \
+            const int64_t t = rows * g / groups, more = rows * (g + 1) / groups - t;     \
+            float *to = c + t * CONV_BLOCK;                                              \
+            const float *from = a + t * row;                                             \
+            switch (more) {                                                              \
+                case 6: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 6, NV); break; \
+                case 5: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 5, NV); break; \
+                case 4: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 4, NV); break; \
+                case 3: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 3, NV); break; \
+                case 2: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 2, NV); break; \
+                default: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 1, NV);       \
+            }                                                                            \
+        }                                                                                \
+    }
+CONV_PRODUCTS(1) CONV_PRODUCTS(2)
+#if WIDEST == 4
+CONV_PRODUCTS(3) CONV_PRODUCTS(4)
+#endif
+
+AT void NAME(conv_products)(float *c, const float *a, int64_t rows, int64_t row, int64_t tap,
+                            int64_t taps, int64_t words, const float *w, int64_t pitch) {
+    if (tap == words) words *= taps, taps = 1;
+    for (int64_t v = 0; v * LANES < pitch; v += WIDEST)
+        switch (conv_min(pitch / LANES - v, WIDEST)) {
+#if WIDEST == 4
+            case 4: NAME(conv_products_4)(c, a, rows, row, tap, taps, words, w, pitch); break;
+            case 3: NAME(conv_products_3)(c, a, rows, row, tap, taps, words, w, pitch); break;
+#endif
+            case 2: NAME(conv_products_2)(c + v * LANES, a, rows, row, tap, taps, words,
+                                          w + v * LANES, pitch); break;
+            default: NAME(conv_products_1)(c + v * LANES, a, rows, row, tap, taps, words,
+                                           w + v * LANES, pitch);
+        }
+}
+
+/* rows [first, first + rows) of a sequence, zeros where it has none; 0 rows are read where all are */
+AT const float *NAME(conv_padded)(const conv_layer_t *q, const float *x, int64_t first,
+                                  int64_t rows, float *to) {
+    if (first >= 0 && first + rows <= q->length_in) return x + first * q->words;
+    for (int64_t r = 0; r < rows; r++, to += q->words) {
+        const int64_t at = first + r;
+        if (at < 0 || at >= q->length_in) memset(to, 0, q->words * sizeof(float));
+        else memcpy(to, x + at * q->words, q->words * sizeof(float));
+    }
+    return to - rows * q->words;
+}
+
+#if TRANSFORMS
+/* v[point][tile][channel]: the input transform of tiles of P rows, `step` apart */
+FN void NAME(conv_input)(const conv_layer_t *q, const float *x, int64_t first, int64_t tiles,
+                         const float *zeros, float *v, const int P) {
+    for (int64_t t = 0; t < tiles; t++, first += q->step) {
+        const float *rows[8];
+        for (int j = 0; j < P; j++) {
+            const int64_t at = first + j;
+            rows[j] = at < 0 || at >= q->length_in ? zeros : x + at * q->words;
+        }
+        for (int64_t c = 0; c < q->words; c += LANES) {
+            if (c + LANES > q->words) c = q->words - LANES;
+            VEC in[8];
+#pragma GCC unroll 8
+            for (int j = 0; j < P; j++) in[j] = LOAD(rows[j] + c);
+#pragma GCC unroll 8
+            for (int p = 0; p < P; p++) {
+                VEC sum = SET(0.f);
+                int begun = 0;
+#pragma GCC unroll 8
+                for (int j = 0; j < P; j++) {
+                    const float by = CONV_INPUT(P, p, j);
+                    if (by == 0.f) continue;
+                    sum = !begun ? (by == 1.f ? in[j] : MUL(SET(by), in[j]))
+                          : by == 1.f ? ADD(sum, in[j])
+                          : by == -1.f ? SUB(sum, in[j]) : FMA(SET(by), in[j], sum);
+                    begun = 1;
+                }
+                STORE(v + (p * tiles + t) * q->words + c, sum);
+            }
+        }
+    }
+}
+AT void NAME(conv_input_of_6)(const conv_layer_t *q, const float *x, int64_t first, int64_t tiles,
+                              const float *zeros, float *v) {
+    NAME(conv_input)(q, x, first, tiles, zeros, v, 6);
+}
+AT void NAME(conv_input_of_7)(const conv_layer_t *q, const float *x, int64_t first, int64_t tiles,
+                              const float *zeros, float *v) {
+    NAME(conv_input)(q, x, first, tiles, zeros, v, 7);
+}
+AT void NAME(conv_input_of_8)(const conv_layer_t *q, const float *x, int64_t first, int64_t tiles,
+                              const float *zeros, float *v) {
+    NAME(conv_input)(q, x, first, tiles, zeros, v, 8);
+}
+#endif
+
+/* results of a block of channels from its products: output transform, bias, skip, activation, pool */
+FN void NAME(conv_output)(const conv_layer_t *q, const float *c, int64_t from, int64_t tiles,
+                          int64_t block, const ELEMENT *skip, ELEMENT *y, const int P,
+                          const int M) {
+    const int64_t end = conv_min(conv_rows(q->length, q->pool), from + tiles * M);
+    for (int64_t v = 0; v < CONV_BLOCK; v += LANES) {
+        const int64_t channel = block + v, live = q->channels - channel;
+        if (live <= 0) return;
+        const VEC bias = LOAD(q->bias + channel);
+        const VEC slope = q->activation == CONV_SLOPE ? LOAD(q->slope + channel) : SET(0.f);
+        ELEMENT *to = y + from / q->pool * q->channels + channel;
+        VEC best = bias;
+        int64_t pooled = 0;
+        for (int64_t t = 0, o = from; t < tiles; t++) {
+            VEC out[6], in[8];
+#pragma GCC unroll 8
+            for (int p = 0; p < P; p++) in[p] = LOAD(c + (p * tiles + t) * CONV_BLOCK + v);
+#pragma GCC unroll 6
+            for (int i = 0; i < M; i++) {
+                out[i] = bias;
+#pragma GCC unroll 8
+                for (int p = 0; p < P; p++) {
+                    const float by = P == 1 ? 1.f : CONV_OUTPUT(P, M, i, p);
+                    if (by == 0.f) continue;
+                    out[i] = by == 1.f ? ADD(out[i], in[p])
+                             : by == -1.f ? SUB(out[i], in[p]) : FMA(SET(by), in[p], out[i]);
+                }
+            }
+#pragma GCC unroll 6
+            for (int i = 0; i < M; i++, o++) {
+                if (o >= end) break;
+                VEC z = out[i];
+                if (skip) z = ADD(z, NAME(conv_read)(skip + o * q->channels + channel, live));
+                z = NAME(conv_act)(z, q->activation, slope);
+                best = pooled ? MAX(best, z) : z;
+                if (++pooled < q->pool) continue;
+                NAME(conv_write)(to, best, live);
+                to += q->channels, pooled = 0;
+            }
+        }
+    }
+}
+#define CONV_RESULTS(P, M)                                                               \
+    AT void NAME(conv_output_##P##_##M)(const conv_layer_t *q, const float *c, int64_t from,\
+                                        int64_t tiles, int64_t block, const ELEMENT *skip,\
+                                        ELEMENT *y) {                                    \
+        NAME(conv_output)(q, c, from, tiles, block, skip, y, P, M);                      \
+    }
+CONV_RESULTS(1, 1)
+#if TRANSFORMS
+CONV_RESULTS(6, 2) CONV_RESULTS(6, 3) CONV_RESULTS(6, 4) CONV_RESULTS(7, 4) CONV_RESULTS(8, 2)
+CONV_RESULTS(8, 3) CONV_RESULTS(8, 4) CONV_RESULTS(8, 5) CONV_RESULTS(8, 6)
+#endif
+
+AT void NAME(conv_results)(const conv_layer_t *q, const float *c, int64_t from, int64_t tiles,
+                           int64_t block, const ELEMENT *skip, ELEMENT *y) {
+#define CONV_CASE(P, M)                                                                  \
+    case P * 8 + M: NAME(conv_output_##P##_##M)(q, c, from, tiles, block, skip, y); break
+    switch (q->points * 8 + q->step) {
+        CONV_CASE(1, 1);
+#if TRANSFORMS
+        CONV_CASE(6, 2); CONV_CASE(6, 3); CONV_CASE(6, 4); CONV_CASE(7, 4); CONV_CASE(8, 2);
+        CONV_CASE(8, 3); CONV_CASE(8, 4); CONV_CASE(8, 5); CONV_CASE(8, 6);
+#endif
+    }
+#undef CONV_CASE
+}
+
+/* a block of `tiles` tiles of one sequence, from result `from` */
+AT void NAME(conv_block)(const conv_layer_t *q, const float *x, const ELEMENT *skip, ELEMENT *y,
+                         int64_t from, int64_t tiles, float *scratch) {
+    float *c = scratch, *zeros = c + q->points * q->tiles * CONV_BLOCK, *v = zeros + q->words;
+    const float *in = v;
+    int64_t row = q->words, tap = q->words, next = 0;
+    const int64_t first = from * q->stride - q->before;
+    if (q->points == 1) {
+        row *= q->stride, tap *= q->dilation;
+        in = NAME(conv_padded)(q, x, first,
+                               (tiles - 1) * q->stride + (q->taps - 1) * q->dilation + 1, v);
+    }
+#if TRANSFORMS
+    else {
+        const int64_t all = tiles + q->taps - 1;
+        memset(zeros, 0, q->words * sizeof(float));
+        if (q->points == 6) NAME(conv_input_of_6)(q, x, first, all, zeros, v);
+        else if (q->points == 7) NAME(conv_input_of_7)(q, x, first, all, zeros, v);
+        else NAME(conv_input_of_8)(q, x, first, all, zeros, v);
+        next = all * q->words;
+    }
+#endif
+    const float *w = q->weight;
+    for (int64_t block = 0; block < q->channels; block += CONV_BLOCK) {
+        const int64_t pitch = conv_min(CONV_BLOCK, (q->channels - block + 15) / 16 * 16);
+        for (int64_t p = 0; p < q->points; p++, w += q->taps * q->words * pitch)
+            NAME(conv_products)(c + p * tiles * CONV_BLOCK, in + p * next, tiles, row, tap, q->taps,
+                                q->words, w, pitch);
+        NAME(conv_results)(q, c, from, tiles, block, skip, y);
+    }
+}
+
+AT void NAME(conv_layer)(const conv_layer_t *q, const void *x, const void *skip, void *y,
+                         int64_t n, float *scratch) {
+    const int64_t rows = conv_rows(q->length, q->pool), block = q->tiles * q->step;
+    const float *in = x;
+    const ELEMENT *beside = skip;
+    ELEMENT *out = y;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t from = 0; from < rows; from += block) {
+            const int64_t tiles = (conv_min(block, rows - from) + q->step - 1) / q->step;
+            NAME(conv_block)(q, in, beside, out, from, tiles, scratch);
+        }
+        in += q->length_in * q->words;
+        out += q->length / q->pool * q->channels;
+        if (beside) beside += q->length * q->channels;
+    }
+}
+
+/* NV vectors of channels of a sequence's first layer */
+FN void NAME(conv_stem_block)(const conv_stem_t *q, const int32_t *index, int64_t channel,
+                              ELEMENT *y, const int NV) {
+    int64_t entries = 1;
+    for (int64_t i = 0; i < q->letters; i++) entries *= CONV_LETTERS;
+    VEC best[4];
+    int64_t pooled = 0, rows = conv_rows(q->length, q->pool);
+    y += channel;
+    for (int64_t o = 0; o < rows; o++) {
+        VEC sums[4];
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++) sums[v] = LOAD(q->bias + channel + v * LANES);
+        const int32_t *at = index + o * q->stride;
+        const float *table = q->table + channel;
+        for (int64_t t = 0; t < q->tables; t++, at += q->letters, table += entries * q->width) {
+            const float *row = table + *at * q->width;
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; v++) sums[v] = ADD(sums[v], LOAD(row + v * LANES));
+        }
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++) {
+            VEC slope = q->activation == CONV_SLOPE ? LOAD(q->slope + channel + v * LANES)
+                                                    : SET(0.f);
+            VEC z = NAME(conv_act)(sums[v], q->activation, slope);
+            best[v] = pooled ? MAX(best[v], z) : z;
+        }
+        if (++pooled < q->pool) continue;
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++)
+            NAME(conv_write)(y + v * LANES, best[v], q->channels - channel - v * LANES);
+        y += q->channels, pooled = 0;
+    }
+}
+
+AT void NAME(conv_stem)(const conv_stem_t *q, const uint8_t *codes, void *y, int64_t n,
+                        int32_t *index) {
+    const int64_t starts = (q->length - 1) * q->stride + (q->tables - 1) * q->letters + 1;
+    ELEMENT *out = y;
+    for (int64_t i = 0; i < n; i++, codes += q->length_in) {
+        for (int64_t s = 0; s < starts; s++) {
+            int32_t number = 0;
+            for (int64_t j = 0; j < q->letters; j++) {
+                const int64_t at = s + j - q->before;
+                const int inside = at >= 0 && at < q->length_in;
+                number = number * CONV_LETTERS + (inside ? (codes[at] < 4 ? codes[at] : 4) : 5);
+            }
+            index[s] = number;
+        }
+        for (int64_t c = 0; c < q->channels; c += WIDEST * LANES)
+            switch (conv_min((q->channels - c + LANES - 1) / LANES, WIDEST)) {
+#if WIDEST == 4
+                case 4: NAME(conv_stem_block)(q, index, c, out, 4); break;
+                case 3: NAME(conv_stem_block)(q, index, c, out, 3); break;
+#endif
+                case 2: NAME(conv_stem_block)(q, index, c, out, 2); break;
+                default: NAME(conv_stem_block)(q, index, c, out, 1);
+            }
+        out += q->length / q->pool * q->channels;
+    }
+}
+
+/* R results of a vector of grouped channels; `inside` says that no row lies in the padding */
+FN void NAME(conv_groups_rows)(const conv_groups_t *q, const ELEMENT *x, int64_t o,
+                               int64_t channel, VEC *sums, const int R, const int G,
+                               const int inside) {
+    const int64_t live = q->channels - channel, pitch = (q->channels + 15) / 16 * 16;
+    const float *w = q->weight + channel;
+#pragma GCC unroll 4
+    for (int j = 0; j < R; j++) sums[j] = LOAD(q->bias + channel);
+    for (int64_t t = 0; t < q->taps; t++, w += G * pitch) {
+        const int64_t first = o * q->stride - q->before + t * q->dilation;
+        VEC weights[4];
+#pragma GCC unroll 4
+        for (int g = 0; g < G; g++) weights[g] = LOAD(w + g * pitch);
+#pragma GCC unroll 4
+        for (int j = 0; j < R; j++) {
+            const int64_t at = first + j * q->stride;
+            if (!inside && (at < 0 || at >= q->length_in)) continue;
+            const VEC in = NAME(conv_read)(x + at * q->channels + channel, live);
+            sums[j] = FMA(in, weights[0], sums[j]);
+            if (G > 1) sums[j] = FMA(SWAP(in, 1), weights[1], sums[j]);
+            if (G > 2) {
+                sums[j] = FMA(SWAP(in, 2), weights[2], sums[j]);
+                sums[j] = FMA(SWAP(in, 3), weights[3], sums[j]);
+            }
+        }
+    }
+}
+
+FN void NAME(conv_groups_of)(const conv_groups_t *q, const ELEMENT *x, ELEMENT *y, const int G) {
+    const int64_t rows = conv_rows(q->length, q->pool), halo = (q->taps - 1) * q->dilation;
+    for (int64_t channel = 0; channel < q->channels; channel += LANES) {
+        const VEC slope = q->activation == CONV_SLOPE ? LOAD(q->slope + channel) : SET(0.f);
+        ELEMENT *to = y + channel;
+        VEC best = SET(0.f);
+        int64_t pooled = 0;
+        for (int64_t o = 0, more; o < rows; o += more) {
+            const int64_t first = o * q->stride - q->before;
+            VEC sums[4];
+            more = 1;
+            if (first >= 0 && o + 4 <= rows && first + 3 * q->stride + halo < q->length_in)
+                more = 4, NAME(conv_groups_rows)(q, x, o, channel, sums, 4, G, 1);
+            else
+                NAME(conv_groups_rows)(q, x, o, channel, sums, 1, G, 0);
+            for (int64_t j = 0; j < more; j++) {
+                VEC z = NAME(conv_act)(sums[j], q->activation, slope);
+                best = pooled ? MAX(best, z) : z;
+                if (++pooled < q->pool) continue;
+                NAME(conv_write)(to, best, q->channels - channel);
+                to += q->channels, pooled = 0;
+            }
+        }
+    }
+}
+
+AT void NAME(conv_groups)(const conv_groups_t *q, const void *x, void *y, int64_t n) {
+    const ELEMENT *in = x;
+    ELEMENT *out = y;
+    for (int64_t i = 0; i < n; i++) {
+        if (q->group == 1) NAME(conv_groups_of)(q, in, out, 1);
+        else if (q->group == 2) NAME(conv_groups_of)(q, in, out, 2);
+        else NAME(conv_groups_of)(q, in, out, 4);
+        in += q->length_in * q->channels;
+        out += q->length / q->pool * q->channels;
+    }
+}
+
+#undef NAME
+#undef ELEMENT
+#undef DOT
+#undef READ
+#undef WRITE
+#undef TRANSFORMS
+#undef CONV_PRODUCTS
+#undef CONV_RESULTS

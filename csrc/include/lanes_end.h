@@ -1,0 +1,19 @@
+/* Forgets what a lanes_*.h header defined. */
+#undef FN
+#undef AT
+#undef LANES
+#undef WIDEST
+#undef VEC
+#undef LOAD
+#undef STORE
+#undef SET
+#undef FMA
+#undef ADD
+#undef SUB
+#undef MUL
+#undef DIV
+#undef MAX
+#undef MIN
+#undef POWER_OF_TWO
+#undef SWAP
+#undef LANES_TARGET
