@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from fastseq.arrays import Codes
 from fastseq.lower import ops
-from fastseq.lower.chain import HOMOGENEOUS, INPUTS, Chain, Step
+from fastseq.lower.chain import HOMOGENEOUS, Chain, Step
+from fastseq.lower.references import Reference, linear_part
 
 # outside the map: act(OUTSIDE + d) - act(OUTSIDE) is exactly 0 for every activation and any d
 # below 1e22, and no maximum ever picks it
@@ -56,54 +57,6 @@ class Sites:
         return torch.from_numpy(np.repeat(self.row, self.inserted.shape[1]))
 
 
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """What unedited sequences give at every value, and before every activation.
-
-    Attributes
-    ----------
-    codes : uint8, (n, length)
-    values : list of (n, channels, length), channels fastest in memory, or (n, features)
-    linear : the same for every step, before its activation
-    """
-
-    codes: Codes
-    values: list[Tensor]
-    linear: list[Tensor]
-
-
-def reference(chain: Chain, codes: Codes, table: Tensor) -> Reference:
-    """Run the chain on unedited sequences.
-
-    Parameters
-    ----------
-    codes : uint8, (n, length)
-    table : float32, (5, channels)
-    """
-    values = [table[torch.from_numpy(codes).long()].mT]
-    linear = []
-    for step in chain.steps:
-        linear.append(linear_part(step, [values[i] for i in step.inputs], bias=True))
-        values.append(ops.activate(linear[-1], step.activation, step.parameter))  # type: ignore[arg-type]
-    return Reference(codes, values, linear)
-
-
-def linear_part(step: Step, inputs: list[Tensor], *, bias: bool, **changed: object) -> Tensor:
-    """Return a step without its activation, with sizes changed and perhaps without its bias."""
-    if step.function is ops.activate:
-        return inputs[0]
-    if step.function is ops.concat:
-        return ops.concat(inputs)
-    if step.function in HOMOGENEOUS:
-        return step.function(inputs[0], *step.arguments["rest"])
-    arguments = step.arguments | changed
-    if "activation" in arguments:
-        arguments |= {"activation": "none", "parameter": None}
-        if not bias:
-            arguments["bias"] = None
-    return step.function(**dict(zip(INPUTS[step.function], inputs)), **arguments)
-
-
 def vector_step(
     reference: Reference,
     rows: Tensor,
@@ -117,7 +70,8 @@ def vector_step(
     if delta is not None:
         delta = F.pad(delta, more)
     elif step.function is ops.linear and count:
-        parts = F.pad(inputs[0], more).split(VECTORS)
+        # a strided input would be multiplied by another routine, with other last bits
+        parts = F.pad(inputs[0], more).contiguous().split(VECTORS)
         delta = torch.cat([linear_part(step, [part], bias=False) for part in parts])
     else:
         delta = linear_part(step, [F.pad(x, more) for x in inputs], bias=False)
