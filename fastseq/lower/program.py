@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, fx, nn
 
-from fastseq.lower import native
+from fastseq.lower import cpu
 
 CODES = "codes"
 
@@ -13,6 +13,7 @@ class Expand(nn.Module):
 
     def __init__(self, table: Tensor):
         super().__init__()
+        self.table: Tensor
         self.register_buffer("table", table)
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -47,8 +48,8 @@ def program(
     x.name = x.target = CODES
     length = x.meta["shape"][1]
     x.meta["shape"] = (length,)
-    if device.type == "cpu" and not native.refusals(dtype):
-        native.take(placed, x, table, dtype)
+    if device.type == "cpu" and not cpu.refusals(dtype):
+        cpu.take(placed, x, table, dtype)
     _expand_the_rest(placed, x, table)
     made.eliminate_dead_code()
     made.lint()
@@ -59,7 +60,7 @@ def program(
 
 def _expand_the_rest(placed: fx.GraphModule, codes: fx.Node, table: Tensor) -> None:
     """Give the nodes that still read the model's input that input."""
-    readers = [user for user in codes.users if user.op != "call_module"]
+    readers = [user for user in codes.users if not user.meta.get("reads codes")]
     if not readers:
         return
     placed.add_submodule("expand", Expand(table))

@@ -30,6 +30,8 @@ def _is_map(value: Any) -> bool:
 def _unsqueeze(low: Lowering, node: fx.Node, x: Value, dim: int) -> Value | str:
     if _is_map(x) and not x.plane and dim in (2, -2):
         return type(x)(x.node, x.shape, plane=True)
+    if len(x.shape) == 1 and dim in (2, -1):
+        return low.emit(aten.unsqueeze.default, x, 2, shape=(*x.shape, 1))
     return "an axis is added that is no plane of height 1"
 
 
@@ -140,6 +142,27 @@ def _add(low: Lowering, node: fx.Node, x: Any, y: Any, alpha: float = 1) -> Valu
     made = low.emit(ops.add, low.as_map(x), low.as_map(y), shape=_shape(node))
     made.plane = x.plane
     return made
+
+
+def _slice(
+    low: Lowering, node: fx.Node, x: Value, dim: int = 0, start: int | None = None,
+    end: int | None = None, step: int = 1,
+) -> Value | str:  # fmt: skip
+    """A slice of everything, as x[:, None] writes for its other axes."""
+    size = (0, *x.shape)[dim] if 0 <= dim <= len(x.shape) else 0
+    everything = step == 1 and not start and (end is None or end >= (size or 1 << 62))
+    return x if everything and not x.plane else "a part is cut out"
+
+
+def _mul(low: Lowering, node: fx.Node, x: Any, y: Any) -> Value | str:
+    """A map times a factor for each of its channels, as squeeze-excite scales it."""
+    if not _is_map(x) or isinstance(y, Tensor):
+        x, y = y, x
+    if not _is_map(x) or x.plane or isinstance(y, Tensor) or not hasattr(y, "shape"):
+        return "the product is not of a map and a factor for each channel"
+    if x.shape[-1] == 1 or y.shape != (x.shape[0], 1):
+        return "the product is not of a map and a factor for each channel"
+    return low.emit(aten.mul.Tensor, x, y, shape=x.shape)
 
 
 def _cat(low: Lowering, node: fx.Node, xs: list[Any], dim: int = 0) -> Value | str:
@@ -290,6 +313,8 @@ RULES: dict[Any, Any] = {
     aten.tanh.default: _activation("tanh"),
     aten.add.Tensor: _add,
     aten.add_.Tensor: _add,
+    aten.slice.Tensor: _slice,
+    aten.mul.Tensor: _mul,
     aten.cat.default: _cat,
     aten.max_pool1d.default: _max_pool,
     aten.max_pool2d.default: _max_pool,

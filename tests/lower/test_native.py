@@ -1,0 +1,222 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from fastseq._native import conv, cpu
+from fastseq.lower import native, ops, winograd
+from fastseq.lower.native import Conv, Grouped, Stem
+
+TABLE = torch.cat([torch.eye(4), torch.full((1, 4), 0.25)])
+# of the largest answer: float32 sums of Winograd's products, bfloat16 inputs and answers
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
+
+
+@pytest.fixture(autouse=True)
+def poisoned(monkeypatch):
+    """What native code allocates holds NaN until it is written."""
+    empty = torch.empty
+
+    def poison(*shape, dtype=torch.float32):
+        made = empty(*shape, dtype=dtype)
+        return made.fill_(float("nan")) if dtype.is_floating_point else made.fill_(1 << 30)
+
+    monkeypatch.setattr(native.torch, "empty", poison)
+
+
+@pytest.fixture(params=cpu.supported())
+def path(request):
+    before = cpu.use(request.param)
+    yield request.param
+    cpu.use(before)
+
+
+def truth(x, weight, bias, skip, stride, before, length, dilation, groups, activation, slope, pool):
+    """The same in float64 by PyTorch; zeros wherever the padding asks for them."""
+    need = (length - 1) * stride + dilation * (weight.shape[2] - 1) + 1
+    x = F.pad(x.double(), (before, need - before - x.shape[2]))
+    y = F.conv1d(x, weight.double(), bias.double(), stride, 0, dilation, groups)
+    y = y if skip is None else y + skip.double()
+    slope = slope.double() if torch.is_tensor(slope) else slope
+    y = ops.activate(y, activation, slope)
+    return F.max_pool1d(y, pool) if pool > 1 else y
+
+
+def close(found, expected, dtype):
+    assert found.shape == expected.shape
+    assert found.dtype is dtype
+    error = (found.double() - expected).abs().max() / (expected.abs().max() + 1e-9)
+    assert error < TOLERANCE[dtype], f"{error:.1e}"
+
+
+def draws(seed, *shapes):
+    random = torch.Generator().manual_seed(seed)
+    return [torch.randn(*shape, generator=random) for shape in shapes]
+
+
+@st.composite
+def layers(draw):
+    """Sizes of a layer and its input; odd ones first."""
+    kernel, dilation = draw(st.integers(1, 12)), draw(st.sampled_from([1, 1, 1, 2, 5]))
+    stride, pool = draw(st.sampled_from([1, 1, 1, 2, 3])), draw(st.integers(1, 4))
+    length_in = draw(st.integers(1, 70))
+    before = draw(st.integers(0, kernel + 2))
+    halo = dilation * (kernel - 1)
+    after = draw(
+        st.integers(max(0, halo + (pool - 1) * stride + 1 - length_in - before), halo + 30)
+    )
+    length = (length_in + before + after - halo - 1) // stride + 1
+    return {
+        "kernel": kernel, "dilation": dilation, "stride": stride, "pool": pool,
+        "length_in": length_in, "before": before, "length": length,
+        "activation": draw(st.sampled_from(ops.ACTIVATIONS)), "seed": draw(st.integers(0, 999)),
+    }  # fmt: skip
+
+
+def slope_of(activation, channels):
+    match activation:
+        case "prelu":
+            return torch.linspace(-0.5, 0.9, channels)
+        case "leaky_relu":
+            return 0.1
+        case "elu":
+            return 1.0
+    return None
+
+
+def options(case, channels, dtype):
+    """A layer's keyword arguments; pools are taken in behind native activations only."""
+    own = case["activation"] in native.ACTIVATIONS
+    return {
+        "stride": case["stride"], "before": case["before"], "activation": case["activation"],
+        "parameter": slope_of(case["activation"], channels), "pool": case["pool"] if own else 1,
+        "dtype": dtype,
+    }  # fmt: skip
+
+
+def dtypes():
+    return [torch.float32, *([torch.bfloat16] if conv.has_bfloat16() else [])]
+
+
+def values(channels, case):
+    inputs = draws(case["seed"], (3, channels, case["length_in"]))[0]
+    return inputs.transpose(1, 2).contiguous().transpose(1, 2)
+
+
+@settings(max_examples=60)
+@given(
+    layers(), st.sampled_from([1, 3, 16, 18, 50]), st.sampled_from([1, 16, 40, 70]), st.booleans()
+)
+def test_convolutions(case, channels_in, channels, has_skip):
+    for dtype in dtypes():
+        inputs = channels_in + channels_in % 2 if dtype is torch.bfloat16 else channels_in
+        shapes = (channels, inputs, case["kernel"]), (channels,), (3, channels, case["length"])
+        weight, bias, skip = draws(case["seed"] + 1, *shapes)
+        weight /= (inputs * case["kernel"]) ** 0.5
+        skip = skip.to(dtype).float() if has_skip else None
+        x, chosen = values(inputs, case).to(dtype), options(case, channels, dtype)
+        layer = Conv(weight, bias, case["length_in"], case["length"], dilation=case["dilation"],
+                     **chosen)  # fmt: skip
+        expected = truth(
+            x, weight, bias, skip, case["stride"], case["before"], case["length"],
+            case["dilation"], 1, case["activation"], chosen["parameter"], chosen["pool"],
+        )  # fmt: skip
+        close(layer(x, skip), expected, dtype)
+
+
+@pytest.mark.parametrize("kernel", range(1, 12))
+def test_every_scheme_on_every_path(kernel, path, monkeypatch):
+    weight, bias = draws(kernel, (35, 20, kernel), (35,))
+    weight /= (20 * kernel) ** 0.5
+    (x,) = draws(9, (2, 20, 41))
+    expected = truth(x, weight, bias, None, 1, 2, 40, 1, 1, "silu", None, 2)
+    for scheme in winograd.schemes(kernel):
+        monkeypatch.setattr(native, "chosen", lambda *_, scheme=scheme: scheme)
+        for bytes_of_block in (1 << 19, 1 << 10):
+            monkeypatch.setattr(native, "BLOCK_BYTES", bytes_of_block)
+            layer = Conv(weight, bias, 41, 40, stride=1, before=2, dilation=1, activation="silu",
+                         parameter=None, pool=2, dtype=torch.float32)  # fmt: skip
+            close(layer(x), expected, torch.float32)
+
+
+@settings(max_examples=40)
+@given(layers(), st.sampled_from([1, 7, 64, 130, 300]))
+def test_first_layers_read_codes(case, channels):
+    codes = np.random.default_rng(case["seed"]).integers(0, 5, (3, case["length_in"]), np.uint8)
+    weight, bias = draws(case["seed"], (channels, 6, case["kernel"]), (channels,))
+    # two constant planes: in the padding they are zero, as everything is
+    table = torch.cat([TABLE, torch.tensor([[1.0, -0.5]]).expand(5, 2)], 1)
+    x = table[torch.from_numpy(codes).long()].transpose(1, 2)
+    for dtype in dtypes():
+        chosen = options(case, channels, dtype)
+        layer = Stem(weight, bias, table, case["length_in"], case["length"], **chosen)
+        expected = truth(
+            x, weight, bias, None, case["stride"], case["before"], case["length"], 1, 1,
+            case["activation"], chosen["parameter"], chosen["pool"],
+        )  # fmt: skip
+        close(layer(torch.from_numpy(codes)), expected, dtype)
+
+
+@settings(max_examples=40)
+@given(layers(), st.sampled_from([1, 2, 4]), st.sampled_from([1, 5, 20]))
+def test_grouped_convolutions(case, group, groups):
+    channels = group * groups
+    weight, bias = draws(case["seed"], (channels, group, case["kernel"]), (channels,))
+    for dtype in dtypes():
+        x, chosen = values(channels, case).to(dtype), options(case, channels, dtype)
+        layer = Grouped(weight, bias, case["length_in"], case["length"], dilation=case["dilation"],
+                        **chosen)  # fmt: skip
+        expected = truth(
+            x, weight, bias, None, case["stride"], case["before"], case["length"],
+            case["dilation"], groups, case["activation"], chosen["parameter"], chosen["pool"],
+        )  # fmt: skip
+        close(layer(x), expected, dtype)
+
+
+def test_stems_and_groups_on_every_path(path):
+    codes = np.random.default_rng(0).integers(0, 5, (4, 37), np.uint8)
+    weight, bias = draws(0, (70, 4, 9), (70,))
+    x = TABLE[torch.from_numpy(codes).long()].transpose(1, 2)
+    sizes = {"stride": 1, "before": 4, "activation": "sigmoid", "parameter": None, "pool": 3,
+             "dtype": torch.float32}  # fmt: skip
+    layer = Stem(weight, bias, TABLE, 37, 37, **sizes)
+    expected = truth(x, weight, bias, None, 1, 4, 37, 1, 1, "sigmoid", None, 3)
+    close(layer(torch.from_numpy(codes)), expected, torch.float32)
+    (y,) = draws(3, (4, 22, 37))
+    for group in (1, 2):
+        weight, bias = draws(group, (22, group, 9), (22,))
+        layer = Grouped(weight, bias, 37, 37, dilation=1, **sizes)
+        expected = truth(y, weight, bias, None, 1, 4, 37, 1, 22 // group, "sigmoid", None, 3)
+        close(layer(y), expected, torch.float32)
+
+
+def test_what_is_no_number_stays_so():
+    (x,) = draws(0, (1, 16, 20))
+    x[0, 3, 7] = float("nan")
+    for activation in ("none", "relu", "leaky_relu", "silu", "sigmoid"):
+        layer = Conv(torch.ones(16, 16, 3), None, 20, 20, stride=1, before=1, dilation=1,
+                     activation=activation, parameter=0.1, pool=1, dtype=torch.float32)  # fmt: skip
+        assert layer(x)[0, :, 6:9].isnan().all()
+
+
+def test_threads_do_not_change_an_answer():
+    weight, bias = draws(0, (64, 32, 5), (64,))
+    (x,) = draws(1, (33, 32, 50))
+    layer = Conv(weight, bias, 50, 50, stride=1, before=2, dilation=1, activation="relu",
+                 parameter=None, pool=2, dtype=torch.float32)  # fmt: skip
+    before = torch.get_num_threads()
+    answers = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            answers.append(layer(x))
+    finally:
+        torch.set_num_threads(before)
+    assert (answers[0] == answers[1]).all()
+
+
+def test_layers_refuse_other_tables():
+    with pytest.raises(ValueError, match="the numbers of conv.h"):
+        conv.run(np.zeros(3, np.int64), 0, 0, 0, 0, 0, False)
