@@ -1,55 +1,53 @@
 """Attribution-weighted k-mer tables and their divergences."""
-from libc.stdint cimport int64_t, uint8_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free, malloc
 
 from doors cimport cpu_level
 
 cdef extern from "kld.h" nogil:
-    int KLD_WORK
-    int kld_score_map_f32_portable(
-        const uint8_t *codes, const float *map, int64_t length, int norm, int correct,
-        double *mean, double *out) noexcept
-    int kld_score_map_f32_avx2(
-        const uint8_t *codes, const float *map, int64_t length, int norm, int correct,
-        double *mean, double *out) noexcept
-    int kld_score_map_f64_portable(
-        const uint8_t *codes, const double *map, int64_t length, int norm, int correct,
-        double *mean, double *out) noexcept
-    int kld_score_map_f64_avx2(
-        const uint8_t *codes, const double *map, int64_t length, int norm, int correct,
-        double *mean, double *out) noexcept
-    int kld_running(
-        const double *scores, int64_t length, int64_t shift, int bits, int64_t *running) noexcept
-    void kld_weigh_3to8(
-        const uint8_t *codes, const int64_t *running, int64_t length, int64_t *work) noexcept
+    int KLD_WORK, KLD_LONGEST
+    int KLD_MAP_F32, KLD_MAP_F64, KLD_SCORES_F32, KLD_SCORES_F64
+    int KLD_OBSERVED, KLD_NORM, KLD_SQUARE
+    ctypedef struct kld_job:
+        int lo, hi, kind, score, correct
+        int64_t length
+        int64_t *tables
+        int bits
+        int64_t above, buffer
+        double guess
+        double *out
+        double *scores
+        double *spare
+        int64_t *running
+        uint32_t *words
+    int kld_weigh_row_portable(
+        kld_job *job, const uint8_t *codes, const void *values, int64_t shift) noexcept
+    int kld_weigh_row_avx2(
+        kld_job *job, const uint8_t *codes, const void *values, int64_t shift) noexcept
+    int kld_block_row_portable(
+        kld_job *job, const uint8_t *codes, const void *values, int64_t shift) noexcept
+    int kld_block_row_avx2(
+        kld_job *job, const uint8_t *codes, const void *values, int64_t shift) noexcept
+    int kld_score_row_portable(
+        kld_job *job, const uint8_t *codes, const void *values, int64_t shift) noexcept
+    int kld_score_row_avx2(
+        kld_job *job, const uint8_t *codes, const void *values, int64_t shift) noexcept
+    int kld_count_row_portable(
+        kld_job *job, const uint8_t *codes, const void *values, int64_t shift) noexcept
+    int kld_count_row_avx2(
+        kld_job *job, const uint8_t *codes, const void *values, int64_t shift) noexcept
+    int kld_row(
+        kld_job *job, const uint8_t *codes, const void *values, int64_t shift, int64_t *sums,
+        int64_t *counts, int64_t *products, const double *prior, double *divergence) noexcept
     void kld_spread_3to8(int64_t *work) noexcept
-    int64_t kld_offset(int lo, int k) noexcept
-    void kld_weigh(
-        const uint8_t *codes, const int64_t *running, int64_t length, int lo, int hi,
-        int64_t *tables) noexcept
-    void kld_count(
-        const uint8_t *codes, int64_t length, int lo, int hi, int64_t *tables) noexcept
     void kld_spread_counts(int lo, int hi, int64_t *tables) noexcept
-    double kld_quantile_portable(
-        const double *x, int64_t length, double quantile, double *room) noexcept
-    double kld_quantile_avx2(
-        const double *x, int64_t length, double quantile, double *room) noexcept
-    int kld_count_attributed(
-        const uint8_t *codes, const double *scores, int64_t length, double cutoff,
-        int64_t buffer, int lo, int hi, int64_t *positions, int64_t *tables) noexcept
-    double kld_row(
-        const uint8_t *codes, const int64_t *running, int64_t length, int k, int64_t *sums,
-        int64_t *counts, int64_t *products, const double *prior) noexcept
+    int64_t kld_offset(int lo, int k) noexcept
     double kld_divergence_portable(
         const int64_t *p, const int64_t *q, int64_t size) noexcept
     double kld_divergence_avx2(const int64_t *p, const int64_t *q, int64_t size) noexcept
     double kld_divergence_f64(const double *p, const double *q, int64_t size) noexcept
 
-ctypedef int (*score_f32)(
-    const uint8_t *, const float *, int64_t, int, int, double *, double *) noexcept nogil
-ctypedef int (*score_f64)(
-    const uint8_t *, const double *, int64_t, int, int, double *, double *) noexcept nogil
-ctypedef double (*quantile_of)(const double *, int64_t, double, double *) noexcept nogil
+ctypedef int (*row_pass)(kld_job *, const uint8_t *, const void *, int64_t) noexcept nogil
 ctypedef double (*divergence_of)(const int64_t *, const int64_t *, int64_t) noexcept nogil
 
 cdef const int *cpu = cpu_level()
@@ -59,7 +57,11 @@ ctypedef fused real:
     double
 
 WORK = KLD_WORK
-LONGEST = 12
+LONGEST = KLD_LONGEST
+# which score of a map (n, 4, length): at the observed base, the norm over the bases, its square
+OBSERVED, NORM, SQUARE = KLD_OBSERVED, KLD_NORM, KLD_SQUARE
+
+cdef const int64_t[::1] NOTHING = None
 
 
 def table_offset(int lo, int k):
@@ -68,107 +70,123 @@ def table_offset(int lo, int k):
 
 
 cdef int _check_tables(Py_ssize_t size, int lo, int hi) except -1:
-    if lo < 1 or hi > LONGEST or lo > hi or size != kld_offset(lo, hi + 1):
+    if lo < 1 or hi > KLD_LONGEST or lo > hi or size != kld_offset(lo, hi + 1):
         raise ValueError("tables do not fit the lengths")
     return 0
 
 
 cdef int _check_rows(
-    Py_ssize_t rows, const int64_t[::1] source, const int64_t[::1] shifts, Py_ssize_t scores,
-    Py_ssize_t length,
+    const uint8_t[:, ::1] codes, Py_ssize_t rows, Py_ssize_t width,
+    const int64_t[::1] source, const int64_t[::1] shifts,
 ) except -1:
-    cdef Py_ssize_t row
-    if source.shape[0] != rows or shifts.shape[0] != rows:
+    cdef Py_ssize_t row, n = codes.shape[0], length = codes.shape[1]
+    if width != length and width != 4 * length:
+        raise ValueError("values are neither maps nor scores of these codes")
+    if source is None and rows != n:
+        raise ValueError("codes and values differ in rows")
+    if source is not None and source.shape[0] != n or shifts is not None and shifts.shape[0] != n:
         raise ValueError("codes, source and shifts differ in rows")
-    for row in range(rows):
-        if not 0 <= source[row] < scores or not 0 <= shifts[row] <= length:
+    if shifts is not None and width != length:
+        raise ValueError("only scores can be turned")
+    for row in range(n):
+        if (source is not None and not 0 <= source[row] < rows
+                or shifts is not None and not 0 <= shifts[row] <= length):
             raise ValueError("a source row or a shift is out of range")
     return 0
 
 
-cdef void *_allocate(Py_ssize_t size) except NULL:
-    cdef void *memory = malloc(size + 64)
-    if memory == NULL:
+cdef int _open(kld_job *job, Py_ssize_t length) except -1:
+    """Give a job of rows of this length its room."""
+    cdef Py_ssize_t doubles = length + 2 * length + 8 + length + 1 + length
+    job.scores = <double *>malloc(doubles * sizeof(double))
+    if job.scores == NULL:
         raise MemoryError
-    return memory
+    job.length = length
+    job.spare = job.scores + length
+    job.running = <int64_t *>(job.spare + 2 * length + 8)
+    job.words = <uint32_t *>(job.running + length + 1)
+    job.guess = 2.0 / (length + 1)
+    return 0
 
 
-def score_maps(
+cdef tuple _pass(
+    row_pass add, kld_job *job, const uint8_t[:, ::1] codes, const real[:, ::1] values,
+    const int64_t[::1] source, const int64_t[::1] shifts,
+):
+    """Return the first row that is not finite, or -1, and how many rows attribute nothing."""
+    cdef Py_ssize_t row, rows = codes.shape[0], length = codes.shape[1]
+    cdef Py_ssize_t bad = -1, silent = 0
+    cdef int answer
+    _check_rows(codes, values.shape[0], values.shape[1], source, shifts)
+    if rows == 0 or length == 0:
+        return -1, rows
+    _open(job, length)
+    if values.shape[1] == length:
+        job.kind = KLD_SCORES_F32 if real is float else KLD_SCORES_F64
+    else:
+        job.kind = KLD_MAP_F32 if real is float else KLD_MAP_F64
+    with nogil:
+        for row in range(rows):
+            answer = add(
+                job, &codes[row, 0], &values[row if source is None else source[row], 0],
+                0 if shifts is None else shifts[row])
+            if answer < 0:
+                bad = row
+                break
+            silent += answer == 0
+    free(job.scores)
+    return bad, silent
+
+
+def score(
     const uint8_t[:, ::1] codes not None,
-    const real[:, :, ::1] maps not None,
-    bint norm,
+    const real[:, ::1] values not None,
+    int score,
     bint correct,
     double[:, ::1] out not None,
 ):
-    """Fill out (n, length) with scores of maps (n, 4, length); return a row not finite or -1."""
-    cdef Py_ssize_t row, rows = codes.shape[0], length = codes.shape[1]
-    cdef Py_ssize_t bad = -1
-    cdef double *mean
-    cdef int finite
-    cdef score_f32 of_floats = kld_score_map_f32_portable
-    cdef score_f64 of_doubles = kld_score_map_f64_portable
-    if cpu[0]:
-        of_floats, of_doubles = kld_score_map_f32_avx2, kld_score_map_f64_avx2
-    if (maps.shape[0] != rows or maps.shape[1] != 4 or maps.shape[2] != length
-            or out.shape[0] != rows or out.shape[1] != length):
-        raise ValueError("codes, maps and out differ in shape")
-    if rows == 0 or length == 0:
-        return -1
-    mean = <double *>_allocate(length * sizeof(double))
-    with nogil:
-        for row in range(rows):
-            if real is float:
-                finite = of_floats(
-                    &codes[row, 0], &maps[row, 0, 0], length, norm, correct, mean, &out[row, 0])
-            else:
-                finite = of_doubles(
-                    &codes[row, 0], &maps[row, 0, 0], length, norm, correct, mean, &out[row, 0])
-            if not finite:
-                bad = row
-                break
-    free(mean)
-    return bad
+    """Fill out (n, length) with scores of maps (n, 4 x length) or, without sign, of scores.
+
+    Returns the first row that is not finite, or -1.
+    """
+    cdef kld_job job
+    cdef row_pass add = kld_score_row_avx2 if cpu[0] else kld_score_row_portable
+    job.score, job.correct = score, correct
+    if out.shape[0] != codes.shape[0] or out.shape[1] != codes.shape[1]:
+        raise ValueError("codes and out differ in shape")
+    if out.shape[0] and out.shape[1]:
+        job.out = &out[0, 0]
+    return _pass(add, &job, codes, values, NOTHING, NOTHING)[0]
 
 
 def weigh(
     const uint8_t[:, ::1] codes not None,
-    const double[:, ::1] scores not None,
-    const int64_t[::1] source not None,
-    const int64_t[::1] shifts not None,
+    const real[:, ::1] values not None,
+    const int64_t[::1] source,
+    const int64_t[::1] shifts,
+    int score,
+    bint correct,
     int bits,
     int lo,
     int hi,
     int64_t[::1] tables not None,
 ):
-    """Add the window weights of row r under scores[source[r]], turned by shifts[r], to tables.
+    """Add the window weights of row r under values[source[r]], turned by shifts[r], to tables.
 
-    For lengths 3 to 8 tables are the WORK working values that `spread` turns into tables.
-    Returns how many rows have no scores.
+    Values are maps (n, 4 x length) or scores (n, length). For lengths 3 to 8 tables are the WORK
+    working values that `spread` turns into tables. Returns the first row that is not finite, or
+    -1, and how many rows have no scores.
     """
-    cdef Py_ssize_t silent = 0, row, rows = codes.shape[0], length = codes.shape[1]
-    cdef int64_t *running
-    cdef bint working = lo == 3 and hi == 8
-    _check_rows(rows, source, shifts, scores.shape[0], length)
-    if scores.shape[1] != length:
-        raise ValueError("codes and scores differ in length")
-    if working:
+    cdef kld_job job
+    cdef row_pass add = kld_weigh_row_avx2 if cpu[0] else kld_weigh_row_portable
+    if lo == 3 and hi == 8:
         if tables.shape[0] != KLD_WORK:
             raise ValueError("tables do not fit the lengths")
     else:
         _check_tables(tables.shape[0], lo, hi)
-    if rows == 0 or length == 0:
-        return rows
-    running = <int64_t *>_allocate((length + 1) * sizeof(int64_t))
-    with nogil:
-        for row in range(rows):
-            silent += not kld_running(
-                &scores[source[row], 0], length, shifts[row], bits, running)
-            if working:
-                kld_weigh_3to8(&codes[row, 0], running, length, &tables[0])
-            else:
-                kld_weigh(&codes[row, 0], running, length, lo, hi, &tables[0])
-    free(running)
-    return silent
+    job.lo, job.hi, job.score, job.correct, job.bits = lo, hi, score, correct, bits
+    job.tables = &tables[0]
+    return _pass(add, &job, codes, values, source, shifts)
 
 
 def spread(int64_t[::1] work not None):
@@ -179,24 +197,13 @@ def spread(int64_t[::1] work not None):
         kld_spread_3to8(&work[0])
 
 
-def count(
-    const uint8_t[:, ::1] codes not None, int lo, int hi, int64_t[::1] tables not None
-):
-    """Add the windows of codes to tables, each to its longest length; `spread_counts` ends it."""
-    cdef Py_ssize_t row, length = codes.shape[1]
-    _check_tables(tables.shape[0], lo, hi)
-    if length == 0:
-        return
-    with nogil:
-        for row in range(codes.shape[0]):
-            kld_count(&codes[row, 0], length, lo, hi, &tables[0])
-
-
-def count_attributed(
+def count_blocks(
     const uint8_t[:, ::1] codes not None,
-    const double[:, ::1] scores not None,
-    const int64_t[::1] source not None,
-    const int64_t[::1] shifts not None,
+    const real[:, ::1] values not None,
+    const int64_t[::1] source,
+    const int64_t[::1] shifts,
+    int score,
+    bint correct,
     double quantile,
     int64_t buffer,
     int lo,
@@ -205,38 +212,37 @@ def count_attributed(
 ):
     """Add the windows inside attributed blocks to tables; `spread_counts` ends it.
 
-    Returns how many rows have no position above their cutoff.
+    Values, source, shifts and what comes back are those of `weigh`; a row counts as one without
+    scores when none lies above its cutoff.
     """
-    cdef Py_ssize_t silent = 0, row, i, rows = codes.shape[0], length = codes.shape[1]
-    cdef double cutoff
-    cdef quantile_of quantile_of_row = kld_quantile_avx2 if cpu[0] else kld_quantile_portable
-    cdef double *turned
-    cdef double *room
-    cdef int64_t *positions
-    cdef int64_t shift
-    _check_rows(rows, source, shifts, scores.shape[0], length)
+    cdef kld_job job
+    cdef Py_ssize_t length = codes.shape[1]
+    cdef row_pass add = kld_block_row_avx2 if cpu[0] else kld_block_row_portable
     _check_tables(tables.shape[0], lo, hi)
-    if scores.shape[1] != length:
-        raise ValueError("codes and scores differ in length")
-    if not 0 <= quantile <= 1 or buffer < 0:
-        raise ValueError("expected 0 <= quantile <= 1 and buffer >= 0")
-    if rows == 0 or length == 0:
-        return rows
-    turned = <double *>_allocate(length * 5 * sizeof(double))
-    room = turned + length
-    positions = <int64_t *>(room + 3 * length)
+    if not 0 <= quantile < 1 or buffer < 0:
+        raise ValueError("expected 0 <= quantile < 1 and buffer >= 0")
+    job.lo, job.hi, job.score, job.correct, job.buffer = lo, hi, score, correct, buffer
+    job.above = length - 1 - <int64_t>(quantile * (length - 1))
+    job.tables = &tables[0]
+    return _pass(add, &job, codes, values, source, shifts)
+
+
+def count(
+    const uint8_t[:, ::1] codes not None, int lo, int hi, int64_t[::1] tables not None
+):
+    """Add the windows of codes to tables, each to its longest length; `spread_counts` ends it."""
+    cdef kld_job job
+    cdef Py_ssize_t row, length = codes.shape[1]
+    cdef row_pass add = kld_count_row_avx2 if cpu[0] else kld_count_row_portable
+    _check_tables(tables.shape[0], lo, hi)
+    if codes.shape[0] == 0 or length == 0:
+        return
+    _open(&job, length)
+    job.lo, job.hi, job.tables = lo, hi, &tables[0]
     with nogil:
-        for row in range(rows):
-            shift = shifts[row]
-            for i in range(shift):
-                turned[i] = scores[source[row], length - shift + i]
-            for i in range(shift, length):
-                turned[i] = scores[source[row], i - shift]
-            cutoff = quantile_of_row(turned, length, quantile, room)
-            silent += not kld_count_attributed(
-                &codes[row, 0], turned, length, cutoff, buffer, lo, hi, positions, &tables[0])
-    free(turned)
-    return silent
+        for row in range(codes.shape[0]):
+            add(&job, &codes[row, 0], NULL, 0)
+    free(job.scores)
 
 
 def spread_counts(int lo, int hi, int64_t[::1] tables not None):
@@ -249,8 +255,8 @@ def spread_counts(int lo, int hi, int64_t[::1] tables not None):
 def by_row(
     const uint8_t[:, ::1] codes not None,
     const double[:, ::1] scores not None,
-    const int64_t[::1] source not None,
-    const int64_t[::1] shifts not None,
+    const int64_t[::1] source,
+    const int64_t[::1] shifts,
     int bits,
     int k,
     int64_t[::1] products,
@@ -260,17 +266,18 @@ def by_row(
     """Sum each row's windows per k-mer by itself.
 
     Adds count x weight to products (4^k), or writes each row's divergence from prior (4^k).
-    Returns how many rows have no scores.
+    Returns the first row that is not finite, or -1, and how many rows have no scores.
     """
-    cdef Py_ssize_t silent = 0, row, rows = codes.shape[0], length = codes.shape[1]
+    cdef kld_job job
+    cdef Py_ssize_t silent = 0, bad = -1, row, rows = codes.shape[0], length = codes.shape[1]
     cdef Py_ssize_t size = 1 << (2 * k)
-    cdef int64_t *running
     cdef int64_t *sums
     cdef int64_t *to = NULL
     cdef const double *reference = NULL
-    cdef double divergence
-    _check_rows(rows, source, shifts, scores.shape[0], length)
-    if scores.shape[1] != length or not 1 <= k <= LONGEST:
+    cdef double divergence = 0
+    cdef int answer
+    _check_rows(codes, scores.shape[0], scores.shape[1], source, shifts)
+    if scores.shape[1] != length or not 1 <= k <= KLD_LONGEST:
         raise ValueError("codes and scores differ in length, or k is out of range")
     if products is not None:
         if products.shape[0] != size:
@@ -281,29 +288,35 @@ def by_row(
             raise ValueError("prior or divergences do not fit")
         reference = &prior[0]
     if rows == 0 or length == 0:
-        return rows
-    running = <int64_t *>_allocate((length + 1 + 2 * size) * sizeof(int64_t))
-    sums = running + length + 1
+        return -1, rows
+    sums = <int64_t *>calloc(2 * size, sizeof(int64_t))
+    if sums == NULL:
+        raise MemoryError
+    _open(&job, length)
+    job.lo, job.kind, job.bits, job.score, job.correct = k, KLD_SCORES_F64, bits, 0, 0
     with nogil:
-        for row in range(2 * size):
-            sums[row] = 0
         for row in range(rows):
-            silent += not kld_running(
-                &scores[source[row], 0], length, shifts[row], bits, running)
-            divergence = kld_row(
-                &codes[row, 0], running, length, k, sums, sums + size, to, reference)
+            answer = kld_row(
+                &job, &codes[row, 0], &scores[row if source is None else source[row], 0],
+                0 if shifts is None else shifts[row], sums, sums + size, to, reference,
+                &divergence)
+            if answer < 0:
+                bad = row
+                break
+            silent += answer == 0
             if reference != NULL:
                 divergences[row] = divergence
-    free(running)
-    return silent
+    free(job.scores)
+    free(sums)
+    return bad, silent
 
 
 def divergence(const int64_t[::1] p not None, const int64_t[::1] q not None):
     """Return sum P ln(P / Q) of two integer tables: nan where one is empty, inf where Q lacks P."""
     cdef double value
     cdef divergence_of compare = kld_divergence_avx2 if cpu[0] else kld_divergence_portable
-    if p.shape[0] != q.shape[0] or p.shape[0] == 0:
-        raise ValueError("tables differ in size")
+    if p.shape[0] != q.shape[0] or p.shape[0] == 0 or p.shape[0] % 4:
+        raise ValueError("tables differ in size, or are none of words")
     with nogil:
         value = compare(&p[0], &q[0], p.shape[0])
     return value

@@ -27,8 +27,8 @@ def cases(size):
         return kmer_kld(codes, scores, threads=1).per_k
 
     def both():
-        kmer_kld(codes, maps, threads=1)
-        kmer_kld(codes, maps, method="thresholded", score="l2", threads=1)
+        methods, scores = ("weighted", "thresholded"), ("observed", "l2")
+        kmer_kld(codes, maps, method=methods, score=scores, threads=1)
 
     def thresholded():
         return kmer_kld(codes, maps, ks=[6], method="thresholded", score="l2", threads=1).per_k[6]

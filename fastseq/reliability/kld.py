@@ -6,29 +6,27 @@ Majdandzic et al. 2022 compare the k-mers of the positions with the highest scor
 k-mers; the attribution-weighted one lets every window count with the sum of its scores.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import index
+from typing import Any
 
 import numpy as np
 
 from fastseq import threads as pool
-from fastseq.arrays import Attributions, Codes, Text
+from fastseq.arrays import Attributions, Text
 from fastseq.errors import OptionError
 from fastseq.reliability.nulls import compare, replicate
 from fastseq.reliability.result import KLDResult, describe
 from fastseq.reliability.tables import (
     Metric,
-    add_rows,
+    all_scores,
     as_weights,
-    blocks,
     check_maps,
     codes_beside,
     count_windows,
     divergences,
     divergences_by_row,
-    finish,
-    new_sums,
-    score_rows,
     tables_of_maps,
 )
 from fastseq.sequence.encode import Ragged, encode
@@ -41,9 +39,9 @@ def kmer_kld(
     seqs: Text | Ragged,
     attributions: Attributions | Mapping[str, Attributions],
     *,
-    ks: Sequence[int] = (3, 4, 5, 6, 7, 8),
-    method: str = "weighted",
-    score: str = "observed",
+    ks: int | Sequence[int] = (3, 4, 5, 6, 7, 8),
+    method: str | Sequence[str] = "weighted",
+    score: str | Sequence[str] = "observed",
     form: str = "instance",
     weights: Mapping[int, float] | Sequence[float] | None = None,
     prior: Mapping[int, np.ndarray] | Text | None = None,
@@ -56,7 +54,7 @@ def kmer_kld(
     seed: int = 0,
     per_sequence: bool = False,
     threads: int | None = None,
-) -> KLDResult | dict[str, KLDResult]:
+) -> KLDResult | dict[str, Any]:
     """Return how far the k-mers that attribution maps point at are from all k-mers.
 
     Parameters
@@ -65,16 +63,18 @@ def kmer_kld(
         n sequences; shorter ones end in unknown bases.
     attributions : float, (n, 4, length) or (n, length), or a dict of these
         Gradients of all four bases (or the result of `fastseq.attribute`), or ready scores whose
-        sign is dropped. A dict holds the maps of
-        several models over the same sequences and gives a dict of results.
-    ks : ints
+        sign is dropped. A dict holds the maps of several models over the same sequences and gives
+        a dict of results.
+    ks : int or ints
         Word lengths, 1 to 12.
-    method : "weighted" or "thresholded"
+    method : "weighted" or "thresholded", or both as a tuple
         "weighted": every window counts with the sum of its scores over the sum of its sequence.
         "thresholded" (Majdandzic et al.): windows count once where they lie inside blocks of
         positions above the ``quantile`` of their sequence, blocks ``buffer`` longer on the right.
-    score : "observed" or "l2"
-        Of maps: |gradient| at the observed base, or the norm over the four bases.
+        A tuple gives a dict with a result for each method.
+    score : "observed" or "l2", or one for each method
+        Of maps: |gradient| at the observed base, or the norm over the four bases (as Majdandzic
+        et al. have it).
     form : "instance", "product" or "sequence_product"
         How "frequency times weight" is read; see Notes.
     weights : dict, sequence or LengthWeights, optional
@@ -99,7 +99,8 @@ def kmer_kld(
     Returns
     -------
     KLDResult
-        ``per_k``, ``total``, ``null`` and what must be known to compare them; ``print`` it.
+        ``per_k``, ``total``, ``null`` and what must be known to compare them; ``print`` it. In
+        dicts by model, by method, or by model and then by method, where several were given.
 
     Raises
     ------
@@ -136,38 +137,37 @@ def kmer_kld(
     >>> kmer_kld(codes, np.ones((50, 100))).total
     0.0
     """
-    metric = Metric(tuple(ks), method, score, form, float(quantile), int(buffer), bool(correct))
-    if null < 0:
+    metrics = _metrics(ks, method, score, form, quantile, buffer, correct)
+    first = metrics[0]
+    times = _whole("null", null)
+    if times < 0:
         raise OptionError(f"null={null}; expected 0 or more replicates")
-    if per_sequence and (method, form) != ("weighted", "instance"):
+    if per_sequence and any(m.method != "weighted" or m.form != "instance" for m in metrics):
         raise OptionError("per_sequence=True needs method='weighted' and form='instance'")
     several = isinstance(attributions, Mapping)
     named = dict(attributions) if several else {"attributions": attributions}
+    if not named:
+        raise OptionError("the dict of attributions holds no maps")
     codes = codes_beside(seqs, next(iter(named.values()), None))
     named = {name: check_maps(name, maps, codes) for name, maps in named.items()}
-    counts = count_windows(codes, metric)
-    priors = _prior(prior, metric, pseudocount)
-    parts = as_weights(weights, metric.ks)
-    updates = codes.size * len(metric.ks)
+    priors = _prior(prior, first, pseudocount)
+    parts = as_weights(weights, first.ks)
+    counts = count_windows(codes, first)
 
-    def one(maps: np.ndarray) -> KLDResult:
-        mine = metric if maps.ndim == 3 else replace(metric, correct=False)
-        n_threads = pool.resolve(threads, updates * (1 + null))
-        if null:
-            scores = _all_scores(codes, maps, mine)
-            sums = new_sums(mine)
-            silent = add_rows(codes, scores, mine, mine.bits(codes), sums)
-            tables = finish(sums, mine)
-        else:
-            tables, silent = tables_of_maps(codes, maps, mine, n_threads)
-        per_k = divergences(tables, counts, priors, mine)
+    def one(maps: np.ndarray, metric: Metric) -> KLDResult:
+        ready = maps.ndim == 2
+        metric = replace(metric, correct=False) if ready else metric
+        n_threads = pool.resolve(threads, codes.size * len(metric.ks) * (1 + times))
+        tables, silent = tables_of_maps(codes, maps, metric, n_threads)
+        per_k = divergences(tables, counts, priors, metric)
         beside = None
-        if null:
+        if times:
             beside = compare(null_kind, per_k, parts, replicate(
-                codes, scores, mine, lambda found: divergences(found, counts, priors, mine),
-                kind=null_kind, times=null, seed=seed, threads=n_threads,
+                codes, all_scores(codes, maps, metric), metric,
+                lambda found: divergences(found, counts, priors, metric),
+                kind=null_kind, times=times, seed=_whole("seed", seed), threads=n_threads,
             ))  # fmt: skip
-        carriers = tables if method == "thresholded" else counts
+        carriers = tables if metric.method == "thresholded" else counts
         return KLDResult(
             per_k=per_k,
             total=float(sum(parts[k] * per_k[k] for k in per_k if parts[k])),
@@ -175,29 +175,63 @@ def kmer_kld(
             null=beside,
             n=len(codes),
             length=codes.shape[1],
-            n_kmers={k: int(mine.table(carriers, k).sum()) for k in mine.ks},
+            n_kmers={k: int(metric.table(carriers, k).sum()) for k in metric.ks},
             n_silent=silent,
-            method=method,
-            score=score if maps.ndim == 3 else "given",
+            method=metric.method,
+            score="given" if ready else metric.score,
             form=form,
             prior=OWN_PRIOR if prior is None else GIVEN_PRIOR,
-            settings=describe(mine),
+            settings=describe(metric),
             per_sequence=(
-                divergences_by_row(codes, maps, _frequencies(counts, priors, mine), mine)
+                divergences_by_row(codes, maps, _frequencies(counts, priors, metric), metric)
                 if per_sequence
                 else None
             ),
         )
 
-    results = {name: one(maps) for name, maps in named.items()}
+    def each(maps: np.ndarray) -> KLDResult | dict[str, KLDResult]:
+        found = {metric.method: one(maps, metric) for metric in metrics}
+        return found if _several(method) else found[first.method]
+
+    results = {name: each(maps) for name, maps in named.items()}
     return results if several else results["attributions"]
 
 
-def _all_scores(codes: Codes, maps: np.ndarray, metric: Metric) -> np.ndarray:
-    scores = np.empty(codes.shape)
-    for first, last in blocks(0, len(codes), codes.shape[1]):
-        scores[first:last] = score_rows(codes, maps, metric, first, last)
-    return scores
+def _metrics(
+    ks: Any, method: Any, score: Any, form: Any, quantile: Any, buffer: Any, correct: bool
+) -> list[Metric]:
+    """Return one metric for each method asked for."""
+    methods = tuple(method) if _several(method) else (method,)
+    scores = tuple(score) if _several(score) else (score,) * len(methods)
+    if not methods or len(set(methods)) != len(methods) or len(scores) != len(methods):
+        raise OptionError(
+            f"method={method!r}, score={score!r}; expected each method once, and one score or one "
+            "for each of them"
+        )
+    lengths = tuple(_whole("ks", k) for k in (ks if isinstance(ks, Iterable) else (ks,)))
+    quantile, buffer = _number("quantile", quantile), _whole("buffer", buffer)
+    return [
+        Metric(lengths, *pair, form, quantile, buffer, bool(correct))
+        for pair in zip(methods, scores)
+    ]
+
+
+def _several(choice: Any) -> bool:
+    return isinstance(choice, Sequence) and not isinstance(choice, str)
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return index(value)
+    except TypeError as error:
+        raise OptionError(f"{name} holds {value!r}; expected a whole number") from error
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"{name}={value!r}; expected a number") from error
 
 
 def _prior(prior: object, metric: Metric, pseudocount: float) -> dict[int, np.ndarray] | None:

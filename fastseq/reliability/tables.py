@@ -18,8 +18,8 @@ METHODS = ("weighted", "thresholded")
 SCORES = ("observed", "l2")
 # 64-bit sums of weights stay below 2^62; more than 50 bits add nothing to a float64 score
 _SUM_BITS, _MOST_BITS = 62, 50
-# 1 MB of scores: 1,000 x 200 take 1.67 ms, and 1.95 ms in blocks of 64 KB, which call more often
-_POSITIONS_PER_BLOCK = 1 << 17
+# what is made beside the maps for a block of rows, scores or another type: 2 MB at most
+_POSITIONS_PER_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,9 @@ class Metric:
         return (3, 8) if 3 <= lo < hi <= 8 else (lo, hi)
 
     @property
-    def working_size(self) -> int:
-        """Values one thread sums into."""
-        if self.method == "weighted" and self.lengths == (3, 8):
-            return native.WORK
-        return self.table_size
+    def by_row(self) -> bool:
+        """Whether rows are summed by themselves before they are pooled."""
+        return self.method == "weighted" and self.form == "sequence_product"
 
     @property
     def table_size(self) -> int:
@@ -97,63 +95,84 @@ def score_rows(codes: Codes, maps: np.ndarray, metric: Metric, first: int, last:
     MapError
         A map holds NaN or infinity; the row is named.
     """
-    block = maps[first:last]
-    if maps.ndim == 3:
-        scores = np.empty((last - first, codes.shape[1]))
-        block = np.ascontiguousarray(block, np.float64 if block.dtype == np.float64 else np.float32)
-        bad = native.score_maps(
-            codes[first:last], block, metric.score == "l2", metric.correct, scores
-        )
-    else:
-        scores = np.abs(block, dtype=np.float64, order="C")
-        finite = np.isfinite(scores.sum()) or np.isfinite(scores).all()
-        bad = -1 if finite else int(np.flatnonzero(~np.isfinite(scores).all(1))[0])
+    scores = np.empty((last - first, codes.shape[1]))
+    score = native.OBSERVED if metric.score == "observed" else native.NORM
+    bad = native.score(codes[first:last], values(maps[first:last]), score, metric.correct, scores)
+    _refuse(first, bad)
+    return scores
+
+
+def all_scores(codes: Codes, maps: np.ndarray, metric: Metric) -> np.ndarray:
+    """Return the scores of all rows, float64 (n, length)."""
+    scores = np.empty(codes.shape)
+    for first, last in blocks(0, len(codes), codes.shape[1]):
+        scores[first:last] = score_rows(codes, maps, metric, first, last)
+    return scores
+
+
+def values(block: np.ndarray) -> np.ndarray:
+    """Return maps or scores as contiguous float32 or float64 rows; what is so already, uncopied."""
+    exact = np.float32 if block.dtype in (np.float16, np.float32) else np.float64
+    with np.errstate(over="ignore"):  # too large for float64 is infinite, and refused as such
+        return np.ascontiguousarray(block, exact).reshape(len(block), -1)
+
+
+def _refuse(first: int, bad: int) -> None:
     if bad >= 0:
         raise MapError(
-            f"the attribution map of row {first + bad} holds NaN, infinity or values whose squares "
-            "overflow; expected finite numbers (drop the row or attribute it again)"
+            f"the attribution map of row {first + bad} holds NaN, infinity or values whose sums or "
+            "squares overflow; expected finite numbers (drop the row or attribute it again)"
         )
-    return scores
 
 
 def add_rows(
     codes: Codes,
-    scores: np.ndarray,
+    rows: np.ndarray,
     metric: Metric,
     bits: int,
     sums: np.ndarray,
     source: np.ndarray | None = None,
     shifts: np.ndarray | None = None,
-) -> int:
-    """Add what rows say under scores[source], turned by shifts; return how many say nothing."""
-    n = len(codes)
-    source = np.arange(n) if source is None else source
-    shifts = np.zeros(n, np.int64) if shifts is None else shifts
-    rows = (codes, scores, source, shifts)
-    if metric.method == "thresholded":
-        options = (metric.quantile, metric.buffer, *metric.lengths)
-        return native.count_attributed(*rows, *options, sums)
-    if metric.form == "sequence_product":
-        return max(
-            native.by_row(*rows, bits, k, metric.table(sums, k), None, None) for k in metric.ks
+) -> tuple[int, int]:
+    """Add what codes say under rows[source], turned by shifts, as `values` gives them.
+
+    Returns the first row that is not finite, or -1, and how many say nothing.
+    """
+    if metric.by_row:
+        found = [
+            native.by_row(codes, rows, source, shifts, bits, k, metric.table(sums, k), None, None)
+            for k in metric.ks
+        ]
+        return max(found)
+    if metric.method == "weighted":
+        score = native.OBSERVED if metric.score == "observed" else native.NORM
+        return native.weigh(
+            codes, rows, source, shifts, score, metric.correct, bits, *metric.lengths, sums
         )
-    return native.weigh(*rows, bits, *metric.lengths, sums)
+    # blocks hang on the order of the scores alone, which their squares share
+    score = native.OBSERVED if metric.score == "observed" else native.SQUARE
+    return native.count_blocks(
+        codes, rows, source, shifts, score, metric.correct,
+        metric.quantile, metric.buffer, *metric.lengths, sums,
+    )  # fmt: skip
 
 
 def finish(sums: np.ndarray, metric: Metric) -> np.ndarray:
     """Return int64 tables of all lengths from what `add_rows` summed."""
     if metric.method == "thresholded":
         native.spread_counts(*metric.lengths, sums)
-    elif metric.form != "sequence_product" and metric.lengths == (3, 8):
+    elif not metric.by_row and metric.lengths == (3, 8):
         native.spread(sums)
-        return sums[: metric.table_size]
-    return sums
+    return sums[: metric.table_size]
 
 
 def new_sums(metric: Metric) -> np.ndarray:
-    """Return zeros for `add_rows`."""
-    product = metric.method == "weighted" and metric.form == "sequence_product"
-    return np.zeros(metric.table_size if product else metric.working_size, np.int64)
+    """Return zeros for `add_rows`, at the start of a cache line."""
+    working = metric.method == "weighted" and not metric.by_row and metric.lengths == (3, 8)
+    size = native.WORK if working else metric.table_size
+    room = np.zeros(size + 7, np.int64)
+    first = -room.ctypes.data % 64 // 8
+    return room[first : first + size]
 
 
 def tables_of_maps(
@@ -162,6 +181,11 @@ def tables_of_maps(
     """Return int64 tables of all lengths, and how many rows attribute nothing.
 
     Whole numbers are summed, so that neither the threads nor the blocks can change a bit.
+
+    Raises
+    ------
+    MapError
+        A map holds NaN or infinity; the row is named.
     """
     bits = metric.bits(codes)
     free: list[np.ndarray] = []
@@ -170,8 +194,13 @@ def tables_of_maps(
     def add(first: int, last: int) -> None:
         sums = free.pop() if free else new_sums(metric)
         for start, stop in blocks(first, last, codes.shape[1]):
-            scores = score_rows(codes, maps, metric, start, stop)
-            silent.append(add_rows(codes[start:stop], scores, metric, bits, sums))
+            if metric.by_row:
+                rows = score_rows(codes, maps, metric, start, stop)
+            else:
+                rows = values(maps[start:stop])
+            bad, said_nothing = add_rows(codes[start:stop], rows, metric, bits, sums)
+            _refuse(start, bad)
+            silent.append(said_nothing)
         free.append(sums)
 
     pool.run(add, len(codes), threads)
@@ -216,14 +245,9 @@ def divergences_by_row(
     found = {k: np.full(len(codes), np.nan) for k in metric.ks}
     for first, last in blocks(0, len(codes), codes.shape[1]):
         scores = score_rows(codes, maps, metric, first, last)
-        rows = (
-            codes[first:last],
-            scores,
-            np.arange(last - first),
-            np.zeros(last - first, np.int64),
-        )
         for k, prior in priors.items():
-            native.by_row(*rows, _MOST_BITS, k, None, prior, found[k][first:last])
+            part = found[k][first:last]
+            native.by_row(codes[first:last], scores, None, None, _MOST_BITS, k, None, prior, part)
     return found
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastseq._native import cpu
 from fastseq.errors import FastseqError, LengthError, MapError, OptionError, ShapeError
 from fastseq.reliability.kld import kmer_kld
 from fastseq.reliability.nulls import KINDS
@@ -94,6 +95,66 @@ def test_threads_and_order_change_no_bit(method, form):
         assert kmer_kld(codes, maps, threads=threads, **options).per_k == one.per_k
     order = np.random.default_rng(0).permutation(len(codes))
     assert kmer_kld(codes[order], maps[order], **options).per_k == one.per_k
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 63, 64, 65, 130])
+@pytest.mark.parametrize("score", ["observed", "l2"])
+def test_instruction_sets_change_no_bit(length, score):
+    codes, maps = case(19, n=30, length=length)
+    answers = []
+    before = cpu.current()
+    for path in cpu.supported():
+        cpu.use(path)
+        for values in (maps, maps.astype(np.float64), maps[:, 0], maps[:, 1].astype(np.float64)):
+            for method in ("weighted", "thresholded"):
+                result = kmer_kld(
+                    codes, values, ks=(1, 3, 6, 8), method=method, score=score, null=2,
+                    null_kind="shift",
+                )  # fmt: skip
+                answers.append(repr((path * 0, result.per_k, result.null.total)))
+    cpu.use(before)
+    for path in range(1, len(cpu.supported())):
+        assert answers[8 * path : 8 * path + 8] == answers[:8]
+
+
+def test_both_methods_in_one_call():
+    codes, maps = case(20)
+    both = kmer_kld(
+        codes, {"a": maps, "b": maps[::-1]}, method=("weighted", "thresholded"),
+        score=("observed", "l2"), null=2,
+    )  # fmt: skip
+    assert both.keys() == {"a", "b"}
+    for name, found in both.items():
+        mine = maps if name == "a" else maps[::-1]
+        assert found["weighted"].per_k == kmer_kld(codes, mine).per_k
+        alone = kmer_kld(codes, mine, method="thresholded", score="l2", null=2)
+        assert repr(found["thresholded"].per_k) == repr(alone.per_k)
+        assert repr(found["thresholded"].null) == repr(alone.null)
+    assert kmer_kld(codes, maps, method=["weighted"]).keys() == {"weighted"}
+
+
+def test_norms_and_ready_norms_have_the_same_blocks():
+    codes, maps = case(21, n=200, length=90)
+    norms = np.sqrt(((maps.astype(np.float64) - maps.mean(1, keepdims=True)) ** 2).sum(1))
+    found = kmer_kld(codes, maps, method="thresholded", score="l2").per_k
+    assert found == kmer_kld(codes, norms, method="thresholded").per_k
+
+
+@pytest.mark.parametrize("tail", [0.5, 3, 12])
+@pytest.mark.parametrize("zeros", [0.0, 0.5, 0.95])
+def test_cutoffs_of_any_distribution(tail, zeros):
+    random = np.random.default_rng(1)
+    codes = random.integers(0, 4, (40, 137), dtype=np.uint8)
+    scores = random.gamma(1, size=codes.shape) ** tail * (random.random(codes.shape) >= zeros)
+    found = kmer_kld(codes, scores, ks=[2, 3], method="thresholded").per_k
+    for k in (2, 3):
+        np.testing.assert_allclose(found[k], twin.thresholded(codes, scores, k), **CLOSE)
+
+
+def test_one_length_may_be_a_number():
+    codes, maps = case(22)
+    assert kmer_kld(codes, maps, ks=6).per_k == kmer_kld(codes, maps, ks=[6]).per_k
+    assert kmer_kld(codes, maps, ks=np.int64(6)).per_k.keys() == {6}
 
 
 def test_null_replicates_do_not_depend_on_threads_or_their_number():
@@ -295,6 +356,31 @@ def test_a_map_that_is_not_finite_is_named_by_its_row(poison, score):
             kmer_kld(codes, given_scores, null=null, **options)
 
 
+@pytest.mark.parametrize("size", [1e200, 2e307])
+@pytest.mark.parametrize("method", ["weighted", "thresholded"])
+def test_values_that_overflow_are_named_and_nothing_else_is_said(size, method):
+    codes, maps = case(23)
+    maps = maps.astype(np.float64)
+    maps[5] *= size
+    for given_maps in (maps, maps[:, 0]):
+        if given_maps.ndim == 2 and size < 1e300:
+            continue  # these do not overflow
+        with pytest.raises(MapError, match="row 5"):
+            kmer_kld(codes, given_maps, method=method, score="l2")
+    wide = maps.astype(np.longdouble)
+    wide[5] = np.finfo(np.longdouble).max
+    with pytest.raises(MapError, match="row 5"):
+        kmer_kld(codes, wide, method=method)
+
+
+def test_float32_maps_up_to_the_largest_numbers():
+    codes, maps = case(24)
+    largest = (maps / np.abs(maps).max() * 3e38).astype(np.float32)
+    small = kmer_kld(codes, (largest / np.float32(2.0**100))).per_k
+    assert kmer_kld(codes, largest).per_k == pytest.approx(small)
+    assert kmer_kld(codes, largest, score="l2").total > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -305,6 +391,24 @@ def test_a_map_that_is_not_finite_is_named_by_its_row(poison, score):
         ({"attributions": np.zeros((12, 40), complex)}, MapError, "complex"),
         ({"seqs": "ACGT" * 10, "attributions": np.zeros((1, 4, 40))}, ShapeError, "list of one"),
         ({"ks": []}, OptionError, "ks="),
+        ({"ks": 6.5}, OptionError, "ks holds 6.5"),
+        ({"ks": "36"}, OptionError, "ks holds '3'"),
+        ({"ks": None}, OptionError, "ks holds None"),
+        ({"buffer": 1.5}, OptionError, "buffer holds 1.5"),
+        ({"quantile": "high"}, OptionError, "quantile='high'"),
+        ({"quantile": np.nan}, OptionError, "quantile=nan"),
+        ({"null": 2.5}, OptionError, "null holds 2.5"),
+        ({"null": 2, "seed": 0.5}, OptionError, "seed holds 0.5"),
+        ({"method": ()}, OptionError, "each method once"),
+        ({"method": ("weighted", "weighted")}, OptionError, "each method once"),
+        ({"method": ("weighted", "angular")}, OptionError, "weighted, thresholded"),
+        ({"method": ("weighted",), "score": ("l2", "l2")}, OptionError, "one score or one"),
+        ({"method": None}, OptionError, "method=None"),
+        ({"score": None}, OptionError, "score=None"),
+        ({"attributions": None}, ShapeError, "expected maps"),
+        ({"attributions": {}}, OptionError, "no maps"),
+        ({"threads": 0}, OptionError, "threads is 0"),
+        ({"per_sequence": True, "method": ("weighted", "thresholded")}, OptionError, "per_seq"),
         ({"ks": [0]}, OptionError, "between 1 and 12"),
         ({"ks": [13]}, OptionError, "between 1 and 12"),
         ({"ks": [3, 3]}, OptionError, "once"),
