@@ -146,7 +146,13 @@ class Attentive(nn.Module):
         return (x + self.heads(x, x, x, need_weights=False)[0]).flatten(1).softmax(1)
 
 
-@pytest.mark.parametrize("net", [Excited, Recurrent, Attentive])
+def test_gates_of_channels_have_a_rule():
+    graph = agrees(calibrated(Excited(), 4, 12), 4, 12)
+    assert torch.ops.aten.mul.Tensor in words(graph)
+    assert not [node.meta["why"] for node in graph.graph.nodes if "why" in node.meta]
+
+
+@pytest.mark.parametrize("net", [Recurrent, Attentive])
 def test_walls_stay_with_pytorch_and_say_why(net):
     graph = agrees(calibrated(net(), 4, 12), 4, 12)
     assert words(graph)[0] is ops.conv
