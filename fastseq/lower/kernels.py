@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Literal, TypeAlias
 
 import torch
 from fastseq_kernels import reference, support
 from torch import Tensor, fx, nn
-from torch.nn import functional as F
 
 from fastseq._lazy import load
 from fastseq.lower import ops
@@ -131,6 +131,17 @@ class _Mapping:
         """Return the tensor that a constant of the lowered graph holds."""
         return None if node is None else getattr(self.lowered, str(node.target))
 
+    def activation(self, given: dict[str, Any]) -> tuple[str, Tensor | None] | str:
+        """Return a word's activation as the kernels name it and its slopes, or why not."""
+        name, parameter = given["activation"], given["parameter"]
+        if name == "prelu":
+            return name, self.tensor(parameter)
+        if name == "leaky_relu":
+            return "prelu", torch.tensor([float(parameter)])
+        if name == "elu" and parameter != 1:
+            return f"the ELU's alpha is {parameter}; the kernels have 1"
+        return name, None
+
     def call(self, function: Callable, *args: Any, **options: Any) -> fx.Node:
         """Return a new call; tensors among its arguments become constants."""
         ready = [self.constant(arg) if isinstance(arg, Tensor) else arg for arg in args]
@@ -236,8 +247,10 @@ class _Mapping:
         x = self.call(expanded, self.codes, table, *self._flanks(), self.strand == "-")
         return Made(x, "nlc")
 
-    def first_layer(self, weight: Tensor, bias: Tensor | None, stride: int, pads: tuple[int, int],
-                    dilation: int) -> tuple[Tensor, Tensor, dict[str, Any]]:  # fmt: skip
+    def first_layer(
+        self, weight: Tensor, bias: Tensor | None, *, stride: int, dilation: int, pad_left: int,
+        pad_right: int, **options: Any,
+    ) -> tuple[Tensor, Tensor, dict[str, Any]]:  # fmt: skip
         """Return weight, base and options of `first_conv1d`, flanks and strand folded in."""
         spec, back = self.spec, self.strand == "-"
         letters = "TGCA" if back else "ACGT"
@@ -253,13 +266,13 @@ class _Mapping:
         constants = spec.table(self.strand)[0, 4:]
         sizes = {"length": self.width, "left": left, "right": right, "constants": constants,
                  "unknown": unknown, "stride": stride, "dilation": dilation,
-                 "pad_left": pads[0], "pad_right": pads[1]}  # fmt: skip
+                 "pad_left": pad_left, "pad_right": pad_right}  # fmt: skip
         _, base, first = fold(weight[:, straight], bias, **sizes)
         packed = reference.pack(weight[:, order[:4]]).to(self.dtype)
         if back:
             first, stride, dilation = self.width - 1 - first, -stride, -dilation
-        return packed, base, {"first": first, "stride": stride, "dilation": dilation,
-                              "unknown": unknown}  # fmt: skip
+        return packed, base, options | {"first": first, "stride": stride, "dilation": dilation,
+                                        "unknown": unknown}  # fmt: skip
 
 
 def _integral(node: fx.Node) -> bool:
@@ -284,31 +297,28 @@ def expanded(
     return table[(full.flip(1) if turned else full).int().clamp(max=4)]
 
 
-def _slope(parameter: Any, activation: str) -> tuple[str, Any] | str:
-    """Return an activation as the kernels name it with its slopes, or why they have none such."""
-    if activation == "leaky_relu":
-        return "prelu", torch.tensor([float(parameter)])
-    if activation == "elu" and parameter != 1:
-        return f"the ELU's alpha is {parameter}; the kernels have 1"
-    return activation, parameter if activation == "prelu" else None
+def arguments(node: fx.Node) -> dict[str, Any]:
+    """Return a word's arguments by name, defaults where not given."""
+    bound = signature(node.target).bind(*node.args, **node.kwargs)  # type: ignore[arg-type]
+    bound.apply_defaults()
+    return bound.arguments
 
 
 def _pooled(node: fx.Node | None) -> int:
     """Return the width of a pool of windows side by side, 1 where it is none such."""
     if node is None or node.target is not ops.max_pool:
         return 1
-    _, width, stride, before, after = (*node.args, 0, 0)[:5]
-    length, kept = node.args[0].meta["shape"][1], node.meta["shape"][1]  # type: ignore[union-attr]
-    return width if width == stride and before == 0 and kept == length // width else 1  # type: ignore[return-value]
+    given = arguments(node)
+    width, kept = given["width"], node.meta["shape"][1]
+    aligned = width == given["stride"] and given["before"] == 0
+    return width if aligned and kept == given["x"].meta["shape"][1] // width else 1
 
 
 def _conv(low: _Mapping, node: fx.Node) -> Made | str:
-    x, weight, bias, skip, stride, before, after, dilation, groups, activation, parameter = (
-        *node.args, *CONV_DEFAULTS[len(node.args) :]
-    )  # fmt: skip
-    weight, bias = low.tensor(weight), low.tensor(bias)
-    parameter = low.tensor(parameter) if isinstance(parameter, fx.Node) else parameter
-    shaped = _slope(parameter, activation)
+    given = arguments(node)
+    x, skip, groups = given["x"], given["skip"], given["groups"]
+    weight, bias = low.tensor(given["weight"]), low.tensor(given["bias"])
+    shaped = low.activation(given)
     if isinstance(shaped, str):
         return shaped
     from_codes = low.is_input(x) and groups == 1 and skip is None
@@ -320,11 +330,12 @@ def _conv(low: _Mapping, node: fx.Node) -> Made | str:
             inside, residual = [node, after_sum], other
     pool = _pooled(low.only_user(inside[-1]))
     pooled = [*inside, low.only_user(inside[-1])] if pool > 1 else inside
-    options = {"stride": stride, "dilation": dilation, "activation": shaped[0],
-               "precision": low.precision}  # fmt: skip
+    options = {"stride": given["stride"], "dilation": given["dilation"],
+               "activation": shaped[0], "precision": low.precision,
+               "pad_left": given["before"], "pad_right": given["after"]}  # fmt: skip
     if from_codes:
-        return _first(low, x, weight, bias, (before, after), shaped[1], options, pooled, pool)
-    options |= {"pad_left": before, "pad_right": after, "groups": groups,
+        return _first(low, weight, bias, shaped[1], options, pooled, pool)
+    options |= {"groups": groups,
                 "residual_first": skip is not None}  # fmt: skip
     channels, length = x.meta["shape"]
     packed = reference.pack(weight).to(low.dtype)
@@ -345,14 +356,12 @@ def _conv(low: _Mapping, node: fx.Node) -> Made | str:
     return "; ".join(why)
 
 
-CONV_DEFAULTS = (None, None, None, None, 1, 0, 0, 1, 1, "none", None)
-
-
-def _first(low: _Mapping, x: fx.Node, weight: Tensor, bias: Tensor | None, pads: tuple[int, int],
-           slope: Any, options: dict[str, Any], nodes: list[fx.Node], pool: int) -> Made | str:  # fmt: skip
-    packed, base, more = low.first_layer(weight, bias, options["stride"], pads,
-                                         options["dilation"])  # fmt: skip
-    options = options | more | {"positions": nodes[0].meta["shape"][1]}
+def _first(
+    low: _Mapping, weight: Tensor, bias: Tensor | None, slope: Any, options: dict[str, Any],
+    nodes: list[fx.Node], pool: int,
+) -> Made | str:  # fmt: skip
+    packed, base, options = low.first_layer(weight, bias, **options)
+    options["positions"] = nodes[0].meta["shape"][1]
     shapes = {"codes": (1, low.width), "weight": packed.shape}
     dtypes = {"codes": torch.uint8, "weight": low.dtype}
     if pool > 1 and support.reasons("first_conv1d", shapes, dtypes, None, **options, pool=pool):
@@ -369,14 +378,12 @@ def _words(name: str, nodes: list[fx.Node], gate: object) -> str:
 
 
 def _activate(low: _Mapping, node: fx.Node) -> Made | str:
-    x, activation, parameter = (*node.args, None)[:3]
     if len(node.meta["shape"]) != 2:
         return "a vector is small"
-    parameter = low.tensor(parameter) if isinstance(parameter, fx.Node) else parameter
-    shaped = _slope(parameter, activation)
+    shaped = low.activation(given := arguments(node))
     if isinstance(shaped, str):
         return shaped
-    map_, gate = low.gated(x)
+    map_, gate = low.gated(given["x"])
     made = low.kernel("pointwise", map_, gate, shaped[1], None, activation=shaped[0])
     return low.took([node], Made(made, "nlc"), "pointwise")
 
@@ -389,9 +396,7 @@ def _add(low: _Mapping, node: fx.Node) -> Made | str:
     follower = low.only_user(node)
     nodes, shaped = [node], ("none", None)
     if follower is not None and follower.target is ops.activate:
-        parameter = (*follower.args, None)[2]
-        parameter = low.tensor(parameter) if isinstance(parameter, fx.Node) else parameter
-        found = _slope(parameter, follower.args[1])
+        found = low.activation(arguments(follower))
         if not isinstance(found, str):
             nodes, shaped = [node, follower], found
     made = low.kernel("pointwise", map_, gate, shaped[1], beside, activation=shaped[0],
@@ -429,11 +434,10 @@ def _global_mean(low: _Mapping, node: fx.Node) -> Made | str:
 
 def _linear(low: _Mapping, node: fx.Node) -> Made | str:
     """A linear layer is a convolution of width one over one long row of vectors."""
-    x, weight, bias, activation, parameter = (*node.args, None, "none", None)[:5]
+    given = arguments(node)
+    x, weight, bias = given["x"], low.tensor(given["weight"]), low.tensor(given["bias"])
     flat = node.target is ops.flat_linear
-    weight, bias = low.tensor(weight), low.tensor(bias)
-    parameter = low.tensor(parameter) if isinstance(parameter, fx.Node) else parameter
-    shaped = _slope(parameter, activation)
+    shaped = low.activation(given)
     if isinstance(shaped, str):
         return shaped
     # what answers is not rounded to half precision
@@ -450,11 +454,21 @@ def _linear(low: _Mapping, node: fx.Node) -> Made | str:
     return low.took([node], Made(made, "vector"), "conv1d of width 1")
 
 
+def _max_pool(low: _Mapping, node: fx.Node) -> str:
+    return "windows overlap, or stand apart from what a kernel ends"
+
+
+def _global_max(low: _Mapping, node: fx.Node) -> str:
+    return "one read of the map, which PyTorch does as well"
+
+
 RULES: dict[Any, Callable[[_Mapping, fx.Node], Made | str]] = {
     ops.conv: _conv,
     ops.activate: _activate,
     ops.add: _add,
     ops.concat: _concat,
+    ops.max_pool: _max_pool,
+    ops.global_max: _global_max,
     ops.global_mean: _global_mean,
     ops.linear: _linear,
     ops.flat_linear: _linear,

@@ -1,0 +1,166 @@
+"""Graphs mapped onto kernels against the graph itself; on the CPU an operator is its plain twin."""
+
+import numpy as np
+import pytest
+import torch
+from fastseq_kernels.reference import relative_error
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+import fastseq
+from fastseq.lower import ops
+from fastseq.lower.capture import capture
+from fastseq.lower.kernels import obstacles, onto_kernels
+from fastseq.models.specs import InputSpec
+from tests.lower.networks import Network, networks
+
+# a whole network, each layer rounding once
+TOLERANCE = {"float32": 1e-5, "tf32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}
+
+
+def random_codes(n, length, seed=0):
+    return np.random.default_rng(seed).integers(0, 5, (n, length)).astype(np.uint8)
+
+
+def compare(graph, spec, codes, strand="+", precision="float32"):
+    """Check a mapped graph on codes; return how its nodes run."""
+    program = onto_kernels(graph, spec, strand, codes.shape[1], precision)
+    with torch.inference_mode():
+        truth = graph(spec.expand(spec.place(codes), strand))
+        found = program(torch.from_numpy(codes)).float()
+    assert relative_error(found, truth) < TOLERANCE[precision]
+    return program.meta["how"]
+
+
+def captured(*layers, length=30, channels=4):
+    torch.manual_seed(0)
+    net = nn.Sequential(*layers).eval().requires_grad_(False)
+    return capture(net, channels, length)
+
+
+@settings(max_examples=40, deadline=None)
+@given(networks(walls=True), st.sampled_from("+-"))
+def test_random_networks(graph, strand):
+    length = next(iter(graph.graph.nodes)).meta["shape"][1]
+    compare(graph, InputSpec(length, unknown="uniform"), random_codes(3, length), strand)
+
+
+SPEC = InputSpec(30, "ACGTA", "GGC", base_order="TACG", strand_channel=True,
+                 flag_channels=("singleton",))  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+@pytest.mark.parametrize("strand", "+-")
+@pytest.mark.parametrize("unknown", ["zero", "uniform"])
+@pytest.mark.parametrize("padding", [0, 3, 9])
+def test_flanks_strand_flags_and_unknown_bases_are_in_the_first_layer(
+    padding, unknown, strand, precision
+):
+    spec = InputSpec(**SPEC.to_dict() | {"unknown": unknown})
+    graph = captured(nn.Conv1d(6, 16, 7, stride=2, padding=padding), nn.ReLU(), nn.MaxPool1d(2),
+                     nn.Conv1d(16, 8, 3, padding=1), channels=6)  # fmt: skip
+    how = compare(graph, spec, random_codes(5, spec.variable), strand, precision)
+    assert [*how.values()] == ["Triton first_conv1d + max_pool", "inside conv", "Triton conv1d"]
+    compare(graph, spec, spec.place(random_codes(5, spec.variable)), strand, precision)
+
+
+@pytest.mark.parametrize("strand", "+-")
+def test_a_first_layer_in_groups_reads_the_whole_input(strand):
+    graph = captured(nn.Conv1d(6, 6, 3, groups=2, padding=1), channels=6)
+    how = compare(graph, SPEC, random_codes(3, SPEC.variable), strand)
+    assert how == {"conv": "Triton depthwise_conv1d"}
+
+
+class Gated(nn.Module):
+    """A residual after the activation, a squeeze-excite, a pool over both."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv1d(4, 24, 5, padding=2)
+        self.wide = nn.Conv1d(24, 24, 3, padding=4, dilation=4)
+        self.gate = nn.Sequential(nn.Linear(24, 6), nn.SiLU(), nn.Linear(6, 24), nn.Sigmoid())
+        self.narrow = nn.Conv1d(24, 8, 1)
+        self.head = nn.Linear(8 * 15, 2)
+
+    def forward(self, x):
+        x = self.stem(x).relu()
+        x = x + F.silu(self.wide(x))
+        x = x * self.gate(x.mean(2)).unsqueeze(2)
+        x = F.max_pool1d(F.gelu(self.narrow(x)), 2)
+        return self.head(x.flatten(1))
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_what_follows_a_convolution_is_inside_it(precision):
+    torch.manual_seed(0)
+    graph = capture(Gated().eval().requires_grad_(False), 4, 30)
+    how = compare(graph, InputSpec(30), random_codes(4, 30), precision=precision)
+    said = list(how.values())
+    assert said[:3] == ["Triton first_conv1d", "Triton conv1d + add", "inside conv_1"]
+    assert "Triton conv1d + gate + max_pool" in said
+    assert not [way for way in said if way.startswith("PyTorch")]
+
+
+def test_what_no_kernel_takes_says_why():
+    net = Network(30)
+    x = net.conv(net.x, 8, 3, "elu", before=1, after=1)
+    x.kwargs = x.kwargs | {"parameter": 0.5}
+    x = net.call(ops.max_pool, x, 3, 2)
+    x = net.call(torch.cumsum, x, 2)
+    how = compare(net.finish(net.conv(x, 2, 1)), InputSpec(30), random_codes(2, 30))
+    assert list(how.values()) == [
+        "PyTorch: the ELU's alpha is 0.5; the kernels have 1",
+        "PyTorch: windows overlap, or stand apart from what a kernel ends",
+        "PyTorch: no kernel computes it",
+        "Triton conv1d",
+    ]
+
+
+def test_a_wide_pool_stays_beside_its_convolution():
+    graph = captured(nn.Conv1d(4, 8, 3, padding=1), nn.MaxPool1d(20), length=60)
+    how = compare(graph, InputSpec(60), random_codes(2, 60))
+    assert next(iter(how.values())) == "Triton first_conv1d"
+
+
+def test_recurrent_layers_may_run_in_float32():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.gru = nn.Conv1d(4, 8, 3, padding=1), nn.GRU(8, 6, batch_first=True)
+            self.head = nn.Linear(6, 1)
+
+        def forward(self, x):
+            return self.head(self.gru(self.conv(x).relu().transpose(1, 2))[0][:, -1])
+
+    torch.manual_seed(0)
+    graph = capture(Net().eval().requires_grad_(False), 4, 20)
+    spec, codes = InputSpec(20), random_codes(3, 20)
+    program = onto_kernels(graph, spec, "+", 20, "bfloat16", rest=torch.float32)
+    with torch.inference_mode():
+        truth, found = graph(spec.expand(codes)), program(torch.from_numpy(codes))
+    assert relative_error(found, truth) < TOLERANCE["bfloat16"]
+
+
+# everything but transformers, of which this would test PyTorch
+ZOO = ["tum_resnet", "tum_cnn", "tum_classifier", "legnet", "legnet_optimized", "legnet_mpra",
+       "dream_cnn", "camformers", "wztr", "motif_cnn", "deepstarr", "basenji"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_zoo(name):
+    torch.manual_seed(0)
+    model = fastseq.models.build(name).eval().requires_grad_(False)
+    spec = getattr(model, "input_spec", None) or InputSpec(110)
+    graph = capture(model, spec.channels, spec.length)
+    codes = random_codes(2, spec.variable)
+    program = onto_kernels(graph, spec, "-", spec.variable, "float32")
+    with torch.inference_mode():
+        truth = model(spec.expand(spec.place(codes), "-"))
+        assert relative_error(program(torch.from_numpy(codes)), truth) < 2e-5
+
+
+def test_a_cpu_is_no_place_for_kernels(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    assert obstacles(torch.device("cpu"))
