@@ -1,7 +1,7 @@
 """Strands, shifts and models: the views of one sequence, averaged once, here."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,11 +34,13 @@ class Views:
     """
 
     strands: Literal["forward", "both"] = "forward"
-    shifts: tuple[int, ...] = (0,)
+    shifts: Sequence[int] = (0,)
 
     def __post_init__(self) -> None:
         if self.strands not in ("forward", "both"):
             raise OptionError(f"strands={self.strands!r}; expected 'forward' or 'both'")
+        if not isinstance(self.shifts, Iterable) or isinstance(self.shifts, str):
+            raise OptionError(f"shifts={self.shifts!r}; expected several, such as (-1, 0, 1)")
         if any(int(shift) != shift for shift in self.shifts):
             raise OptionError(f"shifts={self.shifts}; expected whole numbers of bp")
         object.__setattr__(self, "shifts", tuple(map(int, self.shifts)))
