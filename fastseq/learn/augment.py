@@ -23,6 +23,7 @@ def batches(
     rng: np.random.Generator,
     weights: np.ndarray | None = None,
     clusters: np.ndarray | None = None,
+    singletons: np.ndarray | None = None,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield one epoch: model input and labels, batch by batch, in an order that ``rng`` draws.
 
@@ -42,6 +43,8 @@ def batches(
         Chance of each row to be drawn; every row once where not given.
     clusters : int, (n,), optional
         Rows of one cluster then come four by four.
+    singletons : float32, (n,), optional
+        Values of the singleton channel; 0 where not given.
 
     Yields
     ------
@@ -75,6 +78,9 @@ def batches(
         if recipe.mask:
             source, batch = _masked(codes[batch], recipe.mask, rng), np.arange(len(batch))
         x = _on_strands(source, batch, by, recipe.strands, spec, room)
+        if singletons is not None:
+            flags = torch.from_numpy(singletons[order[begin:end]]).repeat(copies)
+            x[:, spec.channel("singleton")] = flags[:, None]
         yield x, labels[begin:end], together[begin:end] - together[begin]
 
 

@@ -3,7 +3,8 @@
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,17 @@ from fastseq.errors import DivergenceError, OptionError
 from fastseq.learn import losses, metrics, saved
 from fastseq.learn.augment import batches, batches_per_epoch, cluster_weights, tail_weights
 from fastseq.learn.dataset import Labelled
-from fastseq.learn.optim import optimizer, rate
+from fastseq.learn.objective import Objective
+from fastseq.learn.optim import optimizer, rate, sharpen
+from fastseq.learn.parallel import World
 from fastseq.learn.recipes import Recipe, Stage
 from fastseq.learn.regularise import regulariser
 from fastseq.models.specs import InputSpec, Strand, TargetSpec
 
 VALIDATION_BATCH = 512
 EMA_DECAY = 0.998
+QUANTILES = 1001
+ALONE = World()
 
 
 class Run:
@@ -44,6 +49,8 @@ class Run:
     path : path, optional
         Where the best model so far is kept.
     progress : bool
+    world : World
+        The processes that train together.
     """
 
     def __init__(
@@ -57,8 +64,10 @@ class Run:
         seed: int = 0,
         path: "str | os.PathLike | None" = None,
         progress: bool = False,
+        world: World = ALONE,
     ):
-        self.model, self.recipe, self.seed, self.progress = model, plan, seed, progress
+        self.model, self.recipe, self.seed, self.world = model, plan, seed, world
+        self.progress = progress and world.rank == 0
         self.input: InputSpec = model.input_spec
         self.head: TargetSpec = model.target_spec
         self.codes = self.input.place(rows.codes)
@@ -66,8 +75,12 @@ class Run:
         self.targets = self.head.invert(rows.targets).astype(np.float32)
         self.train_rows, self.val_rows = train_rows, val_rows
         self.loss = losses.choose(_loss_name(plan, self.head, binary), self.head)
+        self.objective = world.share(Objective(model, plan, self.loss))
         self.regulariser = regulariser(plan.regularise, model)
         self.figure = "auroc" if binary else "pearson"
+        self._check_world()
+        if plan.quantiles and len(self.head.tasks) > 1:
+            raise OptionError(f"quantiles=True is for one task; there are {len(self.head.tasks)}")
         for name in ("within", "cluster_weight"):
             if getattr(plan, name) and rows.cluster is None:
                 raise OptionError(
@@ -75,6 +88,9 @@ class Run:
                 )
         self.weights = _weights(plan, rows, train_rows)
         self.clusters = rows.cluster if plan.within else None
+        self.singletons = None
+        if plan.singleton and "singleton" in self.input.flag_channels:
+            self.singletons = (rows.targets % 1 == 0).all(1).astype(np.float32)
         self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
         self.steps = batches_per_epoch(len(train_rows), plan)
         self.path = None if path is None else Path(path)
@@ -82,6 +98,19 @@ class Run:
         self.best: dict = {}
         self.best_weights = saved.copy(model)
         self.restored: dict | None = None
+
+    def _check_world(self) -> None:
+        """Raise where several processes cannot share a step."""
+        if self.recipe.batch_size < 2 * self.world.size:
+            raise OptionError(
+                f"batch_size={self.recipe.batch_size} for {self.world.size} processes; expected "
+                "two rows for each"
+            )
+        if self.world.size > 1 and self.recipe.regularise == "adversarial":
+            raise OptionError(
+                "regularise='adversarial' needs gradients of the input, which processes that "
+                "train together cannot take; start one process"
+            )
 
     def fit(self) -> None:
         """Train through the stages; leave the best epoch's weights in the model."""
@@ -98,14 +127,18 @@ class Run:
                     saved.take_up(self, opt, average, begin)
                     started = time.perf_counter()
                     loss = self._epoch(stage, epoch, begin, opt, average, bar)
-                    row = {"epoch": epoch, "loss": loss, **self.validate(self._judged(average))}
+                    judged = self.validate(self._judged(average)) if not self.world.rank else {}
+                    row = {"epoch": epoch, "loss": loss, **self.world.agree(judged)}
                     self._check_finite(row["val_loss"], epoch, self.steps)
                     row["lr"] = opt.param_groups[0]["lr"]
                     row["seconds"] = time.perf_counter() - started
                     self._remember(row, average)
                     saved.keep(self, opt, average, begin)
                     bar.set_postfix(self._shown(loss=loss))
+        self.best_weights = self.world.agree(self.best_weights)
         self.model.load_state_dict(self.best_weights)
+        if self.recipe.quantiles:
+            self.model.target_spec = replace(self.head, quantiles=self._quantiles())
         saved.finish(self)
 
     def _epoch(
@@ -121,25 +154,24 @@ class Run:
         the stage."""
         figures = [row[self.figure] for row in self.history[begin:]]
         steps, total, seen = stage.epochs * self.steps, 0.0, 0
-        torch.manual_seed(self.seed * 1_000_003 + epoch)
+        # the same batches in every process, but dropout of its own
+        torch.manual_seed((self.seed * 1_000_003 + epoch) * self.world.size + self.world.rank)
         rng = np.random.default_rng([self.seed, 2, epoch])
-        self.model.train()
+        self.objective.train()
         bar.set_description(f"epoch {epoch}/{self.recipe.epochs}")
         for step, batch in enumerate(self._batches(rng), (epoch - 1 - begin) * self.steps):
             for group in opt.param_groups:
                 group["lr"] = rate(stage, min(step, steps - 1), steps, figures)
-            x, y, groups = (part.to(self.device) for part in batch)
-            plain = partial(self._loss, groups=groups)
-            loss = self.regulariser.loss(x, y, plain, epoch)
-            opt.zero_grad(set_to_none=True)
-            loss.backward()
+            loss, gradients = self._gradients(batch, opt, epoch)
+            if stage.sharpness:
+                sharpen(self.model, gradients, radius=stage.sharpness, gap=stage.gap)
             if self.recipe.clip:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
             opt.step()
             if average is not None and stage.average == "ema":
                 average.update_parameters(self.model)
             rows = len(batch[1])
-            total, seen = total + loss.item() * rows, seen + rows
+            total, seen = total + loss * rows, seen + rows
             self._check_finite(total, epoch, step - (epoch - 1 - begin) * self.steps)
             bar.update(1)
             if step % 10 == 0:
@@ -178,21 +210,33 @@ class Run:
 
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         rows = self.codes, self.targets, self.train_rows
-        return batches(*rows, self.recipe, self.input, rng, self.weights, self.clusters)
+        extra = self.weights, self.clusters, self.singletons
+        return batches(*rows, self.recipe, self.input, rng, *extra)
 
-    def _loss(self, x: Tensor, y: Tensor, groups: Tensor) -> Tensor:
-        low = self.recipe.precision == "bfloat16"
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=low):
-            raw = self.model(x)
-        raw = raw.float()
-        if self.recipe.strands == "conjoined":
-            forward, reverse = raw.chunk(2)
-            raw = (forward + self.head.same_strand(reverse)) / 2
-        raw = raw[:, None] if raw.ndim == 1 else raw
-        loss = self.loss(raw, y, self.head).mean()
-        if self.recipe.within:
-            loss = loss + self.recipe.within * losses.within_groups(raw, y, groups, self.head)
-        return loss
+    def _gradients(
+        self, batch: tuple[Tensor, ...], opt: torch.optim.Optimizer, epoch: int
+    ) -> tuple[float, Callable[[], Tensor]]:
+        """Give the weights a batch's gradients; return its mean loss, and what does it again."""
+        rows = len(batch[1])
+        x, y, groups = (self.world.part(part, len(part) // rows).to(self.device) for part in batch)
+        plain = partial(self.objective, groups=groups)
+        # parts of a batch differ by a row
+        share = len(y) * self.world.size / rows
+
+        def gradients() -> Tensor:
+            opt.zero_grad(set_to_none=True)
+            loss = share * self.regulariser.loss(x, y, plain, epoch)
+            loss.backward()
+            return loss.detach()
+
+        return self.world.total(gradients() / self.world.size).item(), gradients
+
+    def _quantiles(self) -> tuple[float, ...]:
+        """Return the answers to the training rows at equally spaced ranks."""
+        raw = scores(self.model, self.codes[self.train_rows], self.input, self.device)
+        answers = self.head.activate(self.head.score(raw)).double().numpy()
+        found = self.head.slope * answers + self.head.offset
+        return tuple(np.quantile(found, np.linspace(0, 1, QUANTILES)).tolist())
 
     def _check_finite(self, total: float, epoch: int, step: int) -> None:
         if math.isfinite(total):

@@ -30,6 +30,12 @@ def huber(raw: Tensor, target: Tensor, spec: TargetSpec) -> Tensor:
     return _rows(F.huber_loss(_answer(raw, spec), target, reduction="none"))
 
 
+def smooth_l1(raw: Tensor, target: Tensor, spec: TargetSpec) -> Tensor:
+    """Return the absolute error, quadratic below .1."""
+    error = F.smooth_l1_loss(_answer(raw, spec), target, beta=0.1, reduction="none")
+    return _rows(error)
+
+
 def poisson(raw: Tensor, target: Tensor, spec: TargetSpec) -> Tensor:
     """Return the Poisson negative log likelihood of counts, without its constant."""
     if spec.activation == "exp":
@@ -95,6 +101,7 @@ LOSSES: dict[str, Loss] = {
     "mse": mse,
     "l1": l1,
     "huber": huber,
+    "smooth_l1": smooth_l1,
     "poisson": poisson,
     "bce": bce,
     "focal": focal,

@@ -1,7 +1,7 @@
 """Optimizers, and learning rates as functions of the step: a resumed run needs nothing else."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -61,10 +61,15 @@ def optimizer(stage: Stage, model: nn.Module) -> torch.optim.Optimizer:
             return torch.optim.SGD(groups, stage.lr, momentum=0.9, nesterov=True)
         case "rmsprop":
             return torch.optim.RMSprop(groups, stage.lr)
+        case "radam":
+            return torch.optim.RAdam(groups, stage.lr)
+        case "adamax":
+            return torch.optim.Adamax(groups, stage.lr)
         case "lion":
             return Lion(groups, stage.lr)
     raise OptionError(
-        f"optimizer={stage.optimizer!r}; expected one of adamw, adam, sgd, rmsprop, lion"
+        f"optimizer={stage.optimizer!r}; expected one of adamw, adam, sgd, rmsprop, "
+        "radam, adamax, lion"
     )
 
 
@@ -83,8 +88,8 @@ def rate(stage: Stage, step: int, steps: int, figures: list[float]) -> float:
     -----
     "one_cycle": cosine from lr / 25 to lr over the first 30 % of the steps, then down to
     lr / 250,000 (Smith & Topin 2018, PyTorch's constants). "noam": linear over the first tenth,
-    then with the inverse root (Vaswani et al. 2017). "plateau": halved whenever 2 epochs bring
-    no gain.
+    then with the inverse root (Vaswani et al. 2017). "linear": down to lr / 100. "plateau":
+    halved whenever 2 epochs bring no gain.
     """
     done = step / max(steps - 1, 1)
     match stage.schedule:
@@ -99,10 +104,13 @@ def rate(stage: Stage, step: int, steps: int, figures: list[float]) -> float:
         case "noam":
             warm = max(steps // 10, 1)
             return stage.lr * min((step + 1) / warm, math.sqrt(warm / (step + 1)))
+        case "linear":
+            return stage.lr * (1 - 0.99 * done)
         case "plateau":
             return stage.lr * 0.5 ** _stalls(figures)
     raise OptionError(
-        f"schedule={stage.schedule!r}; expected one_cycle, cosine, plateau, noam or constant"
+        f"schedule={stage.schedule!r}; expected one_cycle, cosine, plateau, noam, linear "
+        "or constant"
     )
 
 
@@ -118,3 +126,46 @@ def _stalls(figures: list[float]) -> int:
         if waited == PLATEAU_EPOCHS:
             stalls, waited = stalls + 1, 0
     return stalls
+
+
+def sharpen(model: nn.Module, again: Callable[[], object], *, radius: float, gap: float) -> None:
+    """Turn the gradients of a batch into those of the worst weights nearby (Foret et al. 2021).
+
+    Parameters
+    ----------
+    model : nn.Module
+        With gradients of the batch.
+    again : callable
+        Computes the gradients of the same batch anew; running statistics stand still meanwhile.
+    radius : float
+        How far up the gradient the weights are moved.
+    gap : float
+        GSAM (Zhuang et al. 2022): so much of what the first gradient has across the second is
+        taken away, which closes the gap between the two losses.
+    """
+    weights = [weight for weight in model.parameters() if weight.grad is not None]
+    first = [weight.grad.clone() for weight in weights]
+    kept = [weight.detach().clone() for weight in weights]
+    norm = torch.stack([part.norm() for part in first]).norm()
+    norms = [
+        layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)
+    ]
+    momenta = [layer.momentum for layer in norms]
+    with torch.no_grad():
+        for weight, part in zip(weights, first):
+            weight.add_(part, alpha=float(radius / (norm + 1e-12)))
+    for layer in norms:
+        layer.momentum = 0.0
+    try:
+        again()
+    finally:
+        with torch.no_grad():
+            for weight, before in zip(weights, kept):
+                weight.copy_(before)
+        for layer, momentum in zip(norms, momenta):
+            layer.momentum = momentum
+    if gap:
+        along = sum((part * weight.grad).sum() for part, weight in zip(first, weights))
+        share = along / (sum(weight.grad.square().sum() for weight in weights) + 1e-12)
+        for part, weight in zip(first, weights):
+            weight.grad.sub_(part - share * weight.grad, alpha=gap)

@@ -28,25 +28,30 @@ class Stage:
     ----------
     epochs : int
         Passes over the training rows.
-    optimizer : {"adamw", "adam", "sgd", "lion", "rmsprop"}
+    optimizer : {"adamw", "adam", "sgd", "lion", "rmsprop", "radam", "adamax"}
     lr : float
         Highest learning rate.
-    schedule : {"one_cycle", "cosine", "plateau", "noam", "constant"}
+    schedule : {"one_cycle", "cosine", "plateau", "noam", "linear", "constant"}
         Stepped every batch, except "plateau", which halves lr after 2 epochs without gain.
     weight_decay : float
     average : {"none", "swa", "ema"}
         Weights averaged over the epochs (swa) or steps (ema) of this stage.
+    sharpness, gap : float
+        Radius of the neighbourhood whose worst gradient is followed (SAM), 0 for none; and how
+        much its surrogate gap is closed (GSAM). A step then takes two passes.
     """
 
     epochs: int = 10
-    optimizer: Literal["adamw", "adam", "sgd", "lion", "rmsprop"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd", "lion", "rmsprop", "radam", "adamax"] = "adamw"
     lr: float = 5e-3
-    schedule: Literal["one_cycle", "cosine", "plateau", "noam", "constant"] = "one_cycle"
+    schedule: Literal["one_cycle", "cosine", "plateau", "noam", "linear", "constant"] = "one_cycle"
     weight_decay: float = 0.01
     average: Literal["none", "swa", "ema"] = "none"
+    sharpness: float = 0.0
+    gap: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_numbers(self, epochs=1, lr=0, weight_decay=0)
+        _check_numbers(self, epochs=1, lr=0, weight_decay=0, sharpness=0, gap=0)
         if self.lr == 0:
             raise OptionError("lr=0 learns nothing; expected more")
 
@@ -77,6 +82,15 @@ class Recipe:
         what single bases do. Needs rows with clusters.
     mask : float
         Share of bases read as unknown.
+    auxiliary : {"none", "reconstruction", "mutation"}
+        A second task of networks that have a head for it: which bases 5 % hidden ones are, or
+        which 15 % of the bases of a copy are mutated. ``auxiliary_weight`` is its share.
+    singleton : bool
+        Training rows whose label is a whole number (one cell in the challenge) have the network's
+        singleton channel at 1; it is 0 at validation and prediction.
+    quantiles : bool
+        After training, keep the distribution of the answers to the training rows in the model:
+        ``predict(quantiles=True)`` then answers with places in it, from 0 to 1.
     regularise : str
         A name of `fastseq.learn.regularise`: none, noise, mixup, adversarial and so on.
     clip : float
@@ -97,6 +111,10 @@ class Recipe:
     cluster_weight: float = 0.0
     within: float = 0.0
     mask: float = 0.0
+    auxiliary: Literal["none", "reconstruction", "mutation"] = "none"
+    auxiliary_weight: float = 1.0
+    singleton: bool = False
+    quantiles: bool = False
     regularise: str = "none"
     clip: float = 1.0
     patience: int = 0
@@ -105,7 +123,7 @@ class Recipe:
     def __post_init__(self) -> None:
         _check_numbers(
             self, batch_size=1, shift=0, label_noise=0, tail_weight=0, cluster_weight=0, within=0,
-            mask=0, clip=0, patience=0,
+            mask=0, auxiliary_weight=0, clip=0, patience=0,
         )  # fmt: skip
 
     @property
@@ -173,12 +191,16 @@ RECIPES: dict[str, Recipe] = {
     ),
     # LegNet, and the DREAM-CNN and -RNN built after it
     "autosome": Recipe(
-        stages=(Stage(80, "adamw", 5e-3, "one_cycle", 0.01),), loss="bins_kl", batch_size=1024
+        stages=(Stage(80, "adamw", 5e-3, "one_cycle", 0.01),),
+        loss="bins_kl",
+        batch_size=1024,
+        singleton=True,
     ),
     "legnet_optimized": Recipe(
         stages=(Stage(80, "lion", 5e-4, "one_cycle", 0.1),),
         loss="bins_kl",
         batch_size=1024,
+        singleton=True,
         precision="bfloat16",
     ),
     "legnet_mpra": Recipe(
@@ -189,6 +211,7 @@ RECIPES: dict[str, Recipe] = {
         loss="huber",
         batch_size=512,
         strands="conjoined",
+        quantiles=True,
     ),
     "camformers": Recipe(
         stages=(Stage(34, "adamw", 1e-3, "plateau", 1e-3),),
@@ -204,7 +227,10 @@ RECIPES: dict[str, Recipe] = {
         patience=5,
     ),
     "dream_attn": Recipe(
-        stages=(Stage(80, "adamw", 1e-3, "one_cycle", 0.01),), loss="bins_kl", batch_size=1024
+        stages=(Stage(80, "adamw", 1e-3, "one_cycle", 0.01),),
+        loss="bins_kl",
+        batch_size=1024,
+        singleton=True,
     ),
     # labels between .001 and .999 by the head's affine map
     "mt": Recipe(
@@ -231,8 +257,45 @@ RECIPES: dict[str, Recipe] = {
         loss="mse",
         batch_size=512,
         strands="forward",
-        mask=0.05,
+        auxiliary="reconstruction",
         clip=1.0,
+    ),
+    "nad": Recipe(
+        stages=(Stage(50, "adamw", 2e-4, "linear", 0.05, sharpness=0.1, gap=0.05),),
+        loss="smooth_l1",
+        batch_size=2048,
+        strands="forward",
+        label_noise=0.25,
+        quantiles=True,
+    ),
+    "high_schoolers": Recipe(
+        stages=(
+            Stage(750, "adam", 1e-4, "constant", 0.0, average="swa"),
+            Stage(100, "adam", 3e-5, "constant", 0.0, average="swa"),
+        ),
+        loss="mse",
+        batch_size=1024,
+        quantiles=True,
+    ),
+    "bionml": Recipe(
+        stages=(
+            Stage(50, "adamax", 1e-3, "constant", 0.0),
+            Stage(5, "adamax", 1e-4, "plateau", 0.0),
+        ),
+        loss="huber",
+        batch_size=512,
+        strands="forward",
+        tail_weight=0.5,
+    ),
+    "bugf": Recipe(
+        stages=(Stage(15, "radam", 5e-4, "constant", 0.0),),
+        loss="focal",
+        batch_size=256,
+        strands="forward",
+        auxiliary="mutation",
+    ),
+    "esm": Recipe(
+        stages=(Stage(10, "adamw", 2e-5, "linear", 0.01),), batch_size=32, strands="forward"
     ),
 }  # fmt: skip
 

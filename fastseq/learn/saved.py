@@ -31,7 +31,7 @@ def keep(
 
     Both appear under their names only when they are whole.
     """
-    if run.path is None:
+    if run.path is None or run.world.rank:
         return
     state = {
         "training": json.dumps(_training(run, finished=False)),
@@ -52,7 +52,7 @@ def keep(
 
 def finish(run: "Run") -> None:
     """Write the finished model; its state is no longer needed."""
-    if run.path is not None:
+    if run.path is not None and not run.world.rank:
         _save_best(run, run.path, finished=True)
         _beside(run.path).unlink(missing_ok=True)
 

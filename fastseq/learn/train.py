@@ -13,6 +13,7 @@ from fastseq.errors import CheckpointError, LengthError, MissingFileError, Optio
 from fastseq.learn import dataset, recipes, saved, targets
 from fastseq.learn.dataset import BadRows, Labelled
 from fastseq.learn.loop import Run
+from fastseq.learn.parallel import own_device, world
 from fastseq.learn.recipes import Recipe
 from fastseq.models import checkpoints, registry
 from fastseq.models.specs import InputSpec, Scale, TargetSpec
@@ -106,7 +107,8 @@ def train(
     resume : bool
         Go on from that state, if there is one; the result is the same as without the break.
     device : str, optional
-        Such as "cuda"; by default the CPU.
+        Such as "cuda"; by default the CPU. Processes that torchrun starts share every batch
+        (``batch_size`` is that of all of them) and take a device each.
     progress : bool
         A bar on standard error.
 
@@ -134,6 +136,8 @@ def train(
     rows = dataset.read(data, **reading)
     rows, train_rows, val_rows = dataset.split(rows, validation, seed=seed, **reading)
     # everything random below follows from the seed, and the caller's generator stays as it was
+    chosen = own_device(device)
+    processes = world(chosen)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network, binary = _fit_to_data(
@@ -142,7 +146,7 @@ def train(
         if path is not None:
             _check_path(path, network)
         run = Run(
-            network.to(device or "cpu"),
+            network.to(chosen),
             rows,
             train_rows,
             val_rows,
@@ -151,6 +155,7 @@ def train(
             seed,
             path,
             progress,
+            processes,
         )
         if resume:
             saved.restore(run)

@@ -76,6 +76,10 @@ class InputSpec:
         """Channels of the model input: four bases, then strand, then flags."""
         return 4 + self.strand_channel + len(self.flag_channels)
 
+    def channel(self, flag: str) -> int:
+        """Return the channel of a flag."""
+        return 4 + self.strand_channel + self.flag_channels.index(flag)
+
     def variable_part(self, codes: Codes) -> Codes:
         """Return the bases between the flanks, once what stands outside is shown to be the flanks.
 
@@ -299,6 +303,9 @@ class TargetSpec:
         one's place. Empty: none does.
     reverse_complement : bool or None
         Whether the model was trained with reverse complements; None where nobody knows.
+    quantiles : tuple of float
+        Answers to the training rows at equally spaced ranks, from the least to the greatest, of a
+        model with one task; empty where they were not kept. Only `predict` looks at them.
 
     Raises
     ------
@@ -314,9 +321,10 @@ class TargetSpec:
     bins: tuple[float, ...] = ()
     strand_exchange: tuple[int, ...] = ()
     reverse_complement: bool | None = None
+    quantiles: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("tasks", "bins", "strand_exchange"):
+        for name in ("tasks", "bins", "strand_exchange", "quantiles"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         choices = {"activation": Activation, "scale": Scale}
         for name, allowed in choices.items():
@@ -403,6 +411,21 @@ class TargetSpec:
     def invert(self, values: np.ndarray) -> np.ndarray:
         """Return table values in the units the head answers in: the affine map undone."""
         return (values - self.offset) / self.slope
+
+    def rank(self, answers: np.ndarray) -> np.ndarray:
+        """Return the place of answers among those to the training rows, 0 to 1.
+
+        Raises
+        ------
+        OptionError
+            The model has not kept these.
+        """
+        if not self.quantiles:
+            raise OptionError(
+                "the model holds no quantiles of its training rows; train it with quantiles=True"
+            )
+        places = np.linspace(0, 1, len(self.quantiles))
+        return np.interp(answers, self.quantiles, places).astype(np.float32)
 
     def same_strand(self, answer: Tensor) -> Tensor:
         """Return a - strand answer in forward terms: tasks exchanged, profiles flipped."""

@@ -60,7 +60,7 @@ class UnlockDNA(nn.Module):
 
     The sequence is padded with unknown on both sides to ``padded`` bp and followed by its reverse
     complement; a token is a patch of 10 bases around its position. The mean over the expression
-    tokens is the answer; `reconstruct` gives the nucleotide scores of the auxiliary loss.
+    tokens is the answer; `reconstruct` also gives the base scores of the auxiliary loss.
     """
 
     def __init__(
@@ -94,20 +94,38 @@ class UnlockDNA(nn.Module):
         self.nucleotides = nn.Linear(channels, 6)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self._tokens(x)[:, : self.expression_tokens]).mean(1)
+        return self._answer(self._tokens(x))
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Return nucleotide scores of the padded forward strand, (n, padded, 6)."""
-        start = self.expression_tokens
-        return self.nucleotides(self._tokens(x)[:, start : start + self.padded])
+    def reconstruct(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores, and scores of the bases, with some of them read as the mask.
 
-    def _tokens(self, x: Tensor) -> Tensor:
-        missing = self.padded - x.shape[2]
-        x = nn.functional.pad(x, (missing // 2, missing - missing // 2))
-        unknown = 1 - x.sum(1, keepdim=True)
+        Parameters
+        ----------
+        hidden : bool, (n, length)
+
+        Returns
+        -------
+        float, (n, tasks) and (n, length, 4)
+        """
+        tokens, begin = self._tokens(x, hidden), self.expression_tokens + self._before(x)
+        bases = self.nucleotides(tokens[:, begin : begin + x.shape[2]])
+        return self._answer(tokens), bases[..., :4]
+
+    def _answer(self, tokens: Tensor) -> Tensor:
+        return self.head(tokens[:, : self.expression_tokens]).mean(1)
+
+    def _before(self, x: Tensor) -> int:
+        return (self.padded - x.shape[2]) // 2
+
+    def _tokens(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
+        mask = torch.zeros_like(x[:, :1]) if hidden is None else hidden[:, None].to(x)
         # the sixth letter is the mask, which only training writes
-        letters = torch.cat((x, unknown, torch.zeros_like(unknown)), dim=1)
-        turned = torch.cat((x.flip(1, 2), letters[:, 4:].flip(2)), dim=1)
+        x = torch.cat((x * (1 - mask), mask), dim=1)
+        before = self._before(x)
+        x = nn.functional.pad(x, (before, self.padded - x.shape[2] - before))
+        unknown = 1 - x.sum(1, keepdim=True)
+        letters = torch.cat((x[:, :4], unknown, x[:, 4:]), dim=1)
+        turned = torch.cat((letters[:, :4].flip(1, 2), letters[:, 4:].flip(2)), dim=1)
         both = torch.cat((letters, turned), dim=2)
         strand = self.strand.weight.repeat_interleave(self.padded, dim=0)
         tokens = self.patch(both).transpose(1, 2) + self.position.weight + strand

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from fastseq.arrays import Codes, Text
-from fastseq.errors import LengthError
+from fastseq.errors import LengthError, OptionError
 from fastseq.lower.ensemble import Runnable, lower_all
 from fastseq.lower.plan import Precision
 from fastseq.models.specs import OutputScale
@@ -54,6 +54,7 @@ def predict(
     strands: Literal["forward", "both"] = "forward",
     shifts: Sequence[int] = (0,),
     scale: OutputScale = "output",
+    quantiles: bool = False,
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     precision: Precision | None = None,
@@ -73,6 +74,9 @@ def predict(
         Window offsets in bp. Bases that a shift draws in are the construct's flanks, then N.
     scale : {"output", "logit"}
         "logit" stops before the activation and the affine map.
+    quantiles : bool
+        Answer with the place, 0 to 1, of each answer among those to the training rows, which a
+        model trained with ``quantiles=True`` has kept.
     batch_size : int, optional
         Sequences run at once. Part of the last digits: other sizes may round differently.
     device : str or torch.device, optional
@@ -105,6 +109,8 @@ def predict(
     options = {"device": device, "precision": precision, "batch_size": batch_size}
     plans = lower_all(model, length=codes.shape[1], sequences=len(codes) * views.count, **options)
     views.warn_untrained_strands(plans)
+    if quantiles and (len(plans) > 1 or scale == "logit"):
+        raise OptionError("quantiles=True is for one model and scale='output'")
     spec = plans[0].input_spec
     variable = spec.variable_part(codes)
     out = np.empty((len(codes), *plans[0].answer_shape), np.float32)
@@ -113,4 +119,6 @@ def predict(
         out[block] = viewed.predict(
             plans, rows, views, left=views.reach, length=spec.variable, scale=scale
         )
+    if quantiles:
+        out = plans[0].target_spec.rank(out)
     return out[:, 0] if out.ndim == 2 and out.shape[1] == 1 else out

@@ -91,3 +91,21 @@ def test_recipes_print_and_change():
     assert changed.batch_size == 7
     assert "weight_decay=0.01" in str(RECIPES["default"])
     assert recipe(Recipe((Stage(1), Stage(3))), epochs=2).epochs == 2
+
+
+@pytest.mark.parametrize("strands", ["forward", "augment", "conjoined"])
+def test_the_singleton_channel_follows_the_rows(strands):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (50, 12), dtype=np.uint8)
+    targets = np.arange(50, dtype=np.float32)[:, None]
+    singletons = (np.arange(50) % 3 == 0).astype(np.float32)
+    spec = InputSpec(12, strand_channel=True, flag_channels=("other", "singleton"))
+    plan = Recipe(batch_size=16, strands=strands, shift=1, mask=0.1)
+    drawn = augment.batches(
+        codes, targets, np.arange(50), plan, spec, rng, singletons=singletons
+    )
+    for x, y, _ in drawn:
+        wanted = singletons[y[:, 0].long().numpy()]
+        for copy in x.split(len(y)):
+            assert (copy[:, 6] == torch.from_numpy(wanted)[:, None]).all()
+            assert not copy[:, 5].any()

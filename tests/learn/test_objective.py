@@ -86,7 +86,7 @@ def test_auxiliary_tasks_are_learned_beside_the_labels(rows, name, sizes, task):
         else:
             changed, where = mutated(x, 0.15)
             found = model.mutated(changed)
-            assert found[where].mean() > found[~where].mean() + 0.5
+            assert found[where].mean() > found[~where].mean() + 0.1
 
 
 def test_networks_without_the_head_are_refused(rows):

@@ -12,50 +12,45 @@ from fastseq.errors import OptionError
 from fastseq.learn.parallel import World
 from fastseq.learn.train import train
 from fastseq.models import checkpoints
+from fastseq.models.registry import build
 
-SCRIPT = """
-import sys
-import numpy as np, torch
-from fastseq import train
-from fastseq.models import build
-torch.set_num_threads(1)
-codes = np.random.default_rng(0).integers(0, 4, (210, 30), dtype=np.uint8)
-gc = np.isin(codes, (1, 2)).mean(1)
-torch.manual_seed(5)
-model = build("bpnet", length=30, channels=8, layers=2)
-result = train(model, (codes, gc), epochs=3, batch_size=32, flanks="none", path=sys.argv[1],
-               strands=sys.argv[2], shift=2, progress=False)
-print("best", result.best["pearson"])
-"""
+STRANDS = ("augment", "conjoined")
 
 
-@pytest.mark.parametrize("strands", ["augment", "conjoined"])
-def test_two_processes_train_as_one_would(tmp_path, strands):
-    script = tmp_path / "train.py"
-    script.write_text(SCRIPT)
-    found = {}
-    for processes in (1, 2):
-        folder = tmp_path / str(processes)
-        folder.mkdir()
-        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        done = subprocess.run(
-            [sys.executable, *(launch if processes == 2 else []), str(script),
-             str(folder / "m.safetensors"), strands],
-            capture_output=True, text=True, timeout=300, check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("best") == processes
-        assert len(set(done.stdout.split("\n")[:-1])) == 1
-        assert os.listdir(folder) == ["m.safetensors"]
-        found[processes] = folder / "m.safetensors"
-    one, two = (checkpoints.load(path).state_dict() for path in found.values())
-    for name, weight in one.items():
-        torch.testing.assert_close(weight, two[name], rtol=1e-4, atol=1e-5)
-    one, two = (checkpoints.describe(path)["training"]["history"] for path in found.values())
-    for row, other in zip(one, two):
-        assert row["loss"] == pytest.approx(other["loss"], rel=1e-4)
-        assert row["val_loss"] == pytest.approx(other["val_loss"], rel=1e-4)
+def fit(folder, strands):
+    codes = np.random.default_rng(0).integers(0, 4, (210, 30), dtype=np.uint8)
+    gc = np.isin(codes, (1, 2)).mean(1)
+    torch.manual_seed(5)
+    model = build("bpnet", length=30, channels=8, layers=2)
+    return train(
+        model, (codes, gc), epochs=3, batch_size=32, flanks="none", strands=strands, shift=2,
+        path=f"{folder}/{strands}.safetensors", progress=False,
+    )  # fmt: skip
+
+
+def test_two_processes_train_as_one_would(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__]
+    done = subprocess.run(
+        [sys.executable, *launch, str(tmp_path / "two")],
+        capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split()
+    assert len(lines) == 4
+    assert len(set(lines)) == 2
+    assert sorted(os.listdir(tmp_path / "two")) == [f"{kind}.safetensors" for kind in STRANDS]
+    for strands in STRANDS:
+        alone = fit(tmp_path / "one", strands)
+        shared = tmp_path / "two" / f"{strands}.safetensors"
+        weights = checkpoints.load(shared).state_dict()
+        for name, weight in alone.model.state_dict().items():
+            torch.testing.assert_close(weights[name], weight, rtol=1e-4, atol=1e-5)
+        for row, other in zip(alone.history, checkpoints.describe(shared)["training"]["history"]):
+            for figure in ("loss", "val_loss", "pearson"):
+                assert row[figure] == pytest.approx(other[figure], rel=1e-3)
 
 
 def test_a_batch_is_shared_without_loss_or_overlap():
@@ -74,3 +69,9 @@ def test_what_cannot_be_shared_is_refused(monkeypatch):
     monkeypatch.setattr(torch.distributed, "is_available", lambda: False)
     with pytest.raises(OptionError, match="WORLD_SIZE=2"):
         train("tum_cnn", (codes, codes[:, 0]), epochs=1, progress=False)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for kind in STRANDS:
+        print(fit(sys.argv[1], kind).best["pearson"])

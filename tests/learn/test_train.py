@@ -20,6 +20,7 @@ from fastseq.learn.recipes import Recipe, Stage, recipe
 from fastseq.learn.train import train
 from fastseq.models import checkpoints
 from fastseq.models.registry import build
+from fastseq.score.predict import predict
 from fastseq.sequence.encode import decode
 
 SMALL = {"channels": 8}
@@ -249,3 +250,63 @@ def test_a_recipe_may_name_a_regulariser(rows):
     assert plain.history[0]["loss"] != noisy.history[0]["loss"]
     with pytest.raises(OptionError, match="regulariser 'magic'; expected one of "):
         train("tum_cnn", rows, regularise="magic", **options)
+
+
+def test_whole_labels_are_singletons_in_training_only(rows, monkeypatch):
+    codes, gc = rows
+    seen = {True: [], False: []}
+    real = build("legnet", length=30).__class__.forward
+
+    def forward(self, x):
+        seen[self.training].append(x[:, 5].mean().item())
+        return real(self, x)
+
+    monkeypatch.setattr("fastseq.models.legnet.LegNet.forward", forward)
+    labels = np.where(np.arange(len(gc)) % 2, np.round(10 + 4 * gc), 10.3 + gc)
+    sizes = {"stem": 16, "widths": (16, 8)}
+    result = fit((codes, labels), "legnet", sizes=sizes, singleton=True, epochs=1)
+    assert 0.3 < np.mean(seen[True]) < 0.7
+    assert not np.any(seen[False])
+    predict(result.model, codes[:9])
+    assert not np.any(seen[False])
+
+
+def test_quantiles_of_the_training_rows_are_for_predict_only(rows, tmp_path):
+    codes, _ = rows
+    path = tmp_path / "m.safetensors"
+    result = fit(rows, quantiles=True, path=path, epochs=4)
+    plain, placed = predict(path, codes), predict(path, codes, quantiles=True)
+    assert placed.min() >= 0
+    assert placed.max() <= 1
+    assert (np.diff(placed[np.argsort(plain)]) >= 0).all()
+    assert abs(np.median(placed) - 0.5) < 0.05
+    assert len(result.model.target_spec.quantiles) == 1001
+    # a row's place does not depend on its company
+    np.testing.assert_array_equal(predict(path, codes[5:6], quantiles=True), placed[5:6])
+    with pytest.raises(OptionError, match="train it with quantiles=True"):
+        predict(fit(rows).model, codes, quantiles=True)
+    with pytest.raises(OptionError, match="one model"):
+        predict([path, path], codes, quantiles=True)
+
+
+def test_steps_may_be_sharpness_aware(rows):
+    result = fit(rows, epochs=12, sharpness=0.05, gap=0.05)
+    assert result.best["pearson"] > 0.7
+
+
+@pytest.mark.parametrize("average", ["ema", "swa"])
+def test_averaged_weights_are_judged_and_kept(rows, average):
+    # an average over hundreds of steps still holds much of the first weights after 72
+    result = fit(rows, epochs=12, average=average)
+    assert result.best["pearson"] > {"ema": 0.1, "swa": 0.5}[average]
+
+
+def test_vectors_of_nad_are_fitted_to_the_training_rows_of_a_new_network(rows, tmp_path):
+    sizes = {"widths": (8,) * 5, "embedding": 8, "depths": (1,) * 4, "heads": 2}
+    path = tmp_path / "m.safetensors"
+    result = fit(rows, "nad", sizes=sizes, epochs=1, path=path)
+    again = fit(rows, path, epochs=1)
+    assert torch.equal(result.model.vectors, again.model.vectors)
+    codes, gc = rows
+    turned = fit((codes[::-1], gc), "nad", sizes=sizes, epochs=1, validation=0.5)
+    assert not torch.equal(result.model.vectors, turned.model.vectors)
