@@ -12,7 +12,8 @@ from torch import Tensor
 from fastseq._native import delta
 from fastseq.lower import ops
 from fastseq.lower.chain import HOMOGENEOUS, Chain, Step
-from fastseq.lower.delta_torch import Reference, Sites, linear_part, vector_step
+from fastseq.lower.delta_torch import Sites, vector_step
+from fastseq.lower.references import Reference, linear_part
 from fastseq.threads import run
 
 # windows of one chunk of sites: what fits the L2 cache beside the weights

@@ -16,7 +16,8 @@ from fastseq.arrays import UNKNOWN, Codes
 from fastseq.lower import chain as chains
 from fastseq.lower.bound import Bound, bound
 from fastseq.lower.delta_native import NativeDeltas, refusals
-from fastseq.lower.delta_torch import Reference, Sites, TorchDeltas, reference
+from fastseq.lower.delta_torch import Sites, TorchDeltas
+from fastseq.lower.references import Reference, References
 from fastseq.threads import resolve, run
 
 # alternatives of one site that share its windows: three other bases
@@ -97,6 +98,7 @@ class DeltaEngine:
         (answer,) = next(iter(reversed(graph.graph.nodes))).args
         self.shape: tuple[int, ...] = tuple(answer.meta["shape"])
         self.slow = refusals(self.chain) if native else ["native code was not wanted"]
+        self._references = References(self.chain, table, native_layers=native)
         self._deltas = (TorchDeltas if self.slow else NativeDeltas)(self.chain, table)
 
     def effects(
@@ -137,7 +139,7 @@ class DeltaEngine:
         def some(first: int, last: int) -> None:
             with torch.inference_mode():
                 for rows, size, groups in batches[first:last]:
-                    ref = reference(self.chain, _filled(codes[rows], size), self.table)
+                    ref = self._references(_filled(codes[rows], size))
                     answer = self._answer(ref)
                     answers[rows] = answer[: len(rows)].numpy()
                     prepared = self._deltas.prepare(ref) if groups else None
@@ -164,9 +166,9 @@ class DeltaEngine:
         edits = np.flatnonzero(_changes(codes, row, start, inserted, offsets))
         few = np.bincount(row, minlength=len(codes)) < EDITS_ALONE
         rows = np.concatenate([np.flatnonzero(few), np.flatnonzero(~few)])
-        shared = -(-int(few.sum()) // self._references)
+        shared = -(-int(few.sum()) // self._together)
         cuts = np.arange(few.sum(), len(codes) + 1)  # behind them, a batch a row
-        cuts = np.concatenate([np.arange(shared) * self._references, cuts])
+        cuts = np.concatenate([np.arange(shared) * self._together, cuts])
         batch, place = np.empty(len(codes), np.int64), np.empty(len(codes), np.int64)
         batch[rows] = np.repeat(np.arange(len(cuts) - 1), np.diff(cuts))
         place[rows] = np.arange(len(codes)) - cuts[batch[rows]]
@@ -176,11 +178,11 @@ class DeltaEngine:
         for number, (first, last) in enumerate(pairwise(bounds)):
             mine = edits[first:last]
             sites = _grouped(mine, place[row[mine]], start[mine], length[mine], inserted, offsets)
-            size = self._references if number < shared else 1
+            size = self._together if number < shared else 1
             yield rows[cuts[number] : cuts[number + 1]], size, list(sites)
 
     @cached_property
-    def _references(self) -> int:
+    def _together(self) -> int:
         """Sequences of few edits whose references run together: what fits the cache."""
         widest = max(prod(shape) for shape in self.chain.shapes)
         fitting = 1 << max(REFERENCE_FLOATS // max(1, widest), 1).bit_length() - 1
@@ -243,7 +245,7 @@ class DeltaEngine:
         changed = self.bound.delta - self.bound.suffix
         rate, step = (TORCH_RATE, TORCH_STEP) if self.slow else (NATIVE_RATE, NATIVE_STEP)
         each = changed / rate + self.bound.suffix
-        together = self._references if edits < EDITS_ALONE else 1
+        together = self._together if edits < EDITS_ALONE else 1
         once = self.bound.full + step * len(self.chain.steps) / together
         return Cost((edits + 1) * self.bound.full, once + edits * (each + EDIT_OPERATIONS))
 

@@ -1,0 +1,94 @@
+"""What unedited sequences give at every step: the values around which differences are carried."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fastseq._native import cpu
+from fastseq.arrays import Codes
+from fastseq.lower import native, ops
+from fastseq.lower.chain import HOMOGENEOUS, INPUTS, Chain, Step
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What unedited sequences give at every value, and before every activation.
+
+    Attributes
+    ----------
+    codes : uint8, (n, length)
+    values : list of (n, channels, length), channels fastest in memory, or (n, features)
+    linear : the same for every step, before its activation
+    """
+
+    codes: Codes
+    values: list[Tensor]
+    linear: list[Tensor]
+
+
+class References:
+    """The chain over unedited sequences, whatever ends a step kept apart.
+
+    Parameters
+    ----------
+    chain : Chain
+    table : float32, (5, channels)
+        The input channels at each code.
+    native_layers : bool
+        Whether convolutions may run in native code; if not, PyTorch does.
+    """
+
+    def __init__(self, chain: Chain, table: Tensor, *, native_layers: bool) -> None:
+        self.chain, self.table = chain, table
+        self._layers: dict[int, Callable[..., Tensor]] = {}
+        if native_layers and cpu.current() != "portable":
+            for number, step in enumerate(chain.steps):
+                if step.function is ops.conv and step.arguments["groups"] == 1:
+                    self._layers[number] = self._layer(step)
+
+    def _layer(self, step: Step) -> Callable[..., Tensor]:
+        """Return a convolution in native code, without its activation."""
+        given = step.arguments
+        sizes = {"stride": step.stride, "before": step.before, "activation": "none",
+                 "parameter": None, "pool": 1, "dtype": torch.float32}  # fmt: skip
+        weight, bias = given["weight"], given["bias"]
+        if step.inputs == (0,) and step.dilation == 1:
+            return native.Stem(weight, bias, self.table, step.length_in, step.shape[1], **sizes)
+        return native.Conv(
+            weight, bias, step.length_in, step.shape[1], dilation=step.dilation, **sizes
+        )
+
+    def __call__(self, codes: Codes) -> Reference:
+        """Return what sequences give; codes are uint8, (n, length)."""
+        letters = torch.from_numpy(codes)
+        values = [self.table[letters.long()].mT]
+        linear = []
+        for number, step in enumerate(self.chain.steps):
+            layer, inputs = self._layers.get(number), [values[i] for i in step.inputs]
+            if isinstance(layer, native.Stem):
+                z = layer(letters)
+            elif layer is not None:
+                z = layer(*inputs)
+            else:
+                z = linear_part(step, inputs, bias=True)
+            linear.append(z)
+            values.append(ops.activate(z, step.activation, step.parameter))  # type: ignore[arg-type]
+        return Reference(codes, values, linear)
+
+
+def linear_part(step: Step, inputs: list[Tensor], *, bias: bool, **changed: object) -> Tensor:
+    """Return a step without its activation, with sizes changed and perhaps without its bias."""
+    if step.function is ops.activate:
+        return inputs[0]
+    if step.function is ops.concat:
+        return ops.concat(inputs)
+    if step.function in HOMOGENEOUS:
+        return step.function(inputs[0], *step.arguments["rest"])
+    arguments = step.arguments | changed
+    if "activation" in arguments:
+        arguments |= {"activation": "none", "parameter": None}
+        if not bias:
+            arguments["bias"] = None
+    return step.function(**dict(zip(INPUTS[step.function], inputs)), **arguments)
