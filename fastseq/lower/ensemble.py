@@ -34,7 +34,8 @@ def lower(
         Input length in bp; needed where the module carries no InputSpec.
     device : str or torch.device, optional
         CUDA where there is one, else the CPU.
-    precision : {"float32", "bfloat16"}
+    precision : {"float32", "tf32", "float16", "bfloat16"}
+        Of activations and products; sums are float32. "tf32" and "float16" run on GPUs alone.
     batch_size : int, optional
         Sequences run at once.
 

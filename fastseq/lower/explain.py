@@ -22,7 +22,13 @@ def explain(plan: "Plan") -> str:
         lines.append(f"runs as it is in PyTorch, layer by layer: {plan.unlowered}")
         layers = plan.module.named_modules()
         lines += [f"{n or 'model'}  {type(m).__name__}" for n, m in layers if not any(m.children())]
+    elif plan.on_kernels:
+        how = plan.kernels("+", spec.variable).meta["how"]
+        nodes = [node for node in plan.graph.graph.nodes if node.name in how]
+        lines += [f"{_named(node)}  {words(node)}  {how[node.name]}" for node in nodes]
     else:
+        if plan.device.type != "cpu":
+            lines.append(f"conv2d on channels-last maps, no kernels: {'; '.join(plan.obstacles)}")
         nodes = plan.program("+").graph.nodes
         lines += [_line(node) for node in nodes if node.op in ("call_function", "call_module")]
     affine = "" if plan.target_spec.slope == 1 else f"{plan.target_spec.slope:.6g} * "
@@ -44,7 +50,6 @@ def explain_ism(plan: "Plan", edits: int) -> str:
 
 def _line(node: fx.Node) -> str:
     """Return how one node of a program runs, as a line."""
-    shape = " x ".join(map(str, node.meta.get("shape", ())))
     how = node.meta.get("how") or words(node)
     if why := node.meta.get("why"):
         how = (
@@ -52,7 +57,11 @@ def _line(node: fx.Node) -> str:
             if node.target is ops.conv
             else f"runs in PyTorch: {why}"
         )
-    return f"{node.name}  {shape}  {how}"
+    return f"{_named(node)}  {how}"
+
+
+def _named(node: fx.Node) -> str:
+    return f"{node.name}  {' x '.join(map(str, node.meta.get('shape', ())))}"
 
 
 def words(node: fx.Node) -> str:

@@ -59,7 +59,7 @@ def aside(device: torch.device) -> Callable[[], AbstractContextManager]:
     return lambda: torch.cuda.stream(stream)
 
 
-def micro_batch(device: torch.device, floats: int, bytes_each: int) -> int:
+def fitting(device: torch.device, floats: int, bytes_each: int) -> int:
     """Return the power of two of sequences whose widest activation, of so many numbers, fits L2."""
     l2 = (
         torch.cuda.get_device_properties(device).L2_cache_size if device.type == "cuda" else 1 << 22
@@ -117,6 +117,8 @@ class Runner:
     sizes : tuple of int
         Batch shapes, ascending; each is captured when first used.
     device : torch.device
+    capture : bool
+        Whether the call can be captured, which no operator may hinder that waits for the device.
     """
 
     def __init__(
@@ -125,8 +127,10 @@ class Runner:
         width: int,
         sizes: tuple[int, ...],
         device: torch.device,
+        *,
+        capture: bool = True,
     ) -> None:
-        self._call, self.sizes, self.device = call, sizes, device
+        self._call, self.sizes, self.device, self._capture = call, sizes, device, capture
         self._lanes = [Lane(sizes[-1], width, device) for _ in range(2)]
         self._aside = aside(device)
         self._input = torch.full((sizes[-1], width), UNKNOWN, dtype=torch.uint8, device=device)
@@ -169,8 +173,11 @@ class Runner:
             lane.arrived.record()
 
     def _launch(self, size: int) -> Tensor:
+        batch = self._input[:size]
+        if not self._capture:
+            return self._call(batch)
         if size not in self._ready:
-            self._ready[size] = captured(self._call, self._input[:size])
+            self._ready[size] = captured(self._call, batch)
         return self._ready[size]()
 
 

@@ -71,8 +71,8 @@ def onto_kernels(
     Returns
     -------
     fx.GraphModule
-        uint8 codes (n, width) to the graph's answer; ``meta["how"]`` of the graph module maps each
-        node of the lowered graph to how it runs, in words.
+        uint8 codes (n, width) to the graph's answer. ``meta["how"]`` maps each node of the lowered
+        graph to how it runs, in words; ``meta["foreign"]`` lists those that have no word.
     """
     for file in FILES:  # which defines the operators, and needs Triton
         load(f"fastseq_kernels.{file}")
@@ -82,8 +82,28 @@ def onto_kernels(
     made.graph.eliminate_dead_code()
     program = fx.GraphModule(made.root, made.graph)
     program.graph.lint()
-    program.meta["how"] = made.how
+    program.meta |= {"how": made.how, "foreign": made.foreign}
     return program
+
+
+def ready(
+    lowered: fx.GraphModule, spec: InputSpec, strand: Strand, width: int, precision: Precision,
+    device: torch.device,
+) -> fx.GraphModule:  # fmt: skip
+    """Return `onto_kernels` on its device; operators that refuse half precision run in float32."""
+    program = onto_kernels(lowered, spec, strand, width, precision).to(device)
+    if not program.meta["foreign"] or precision in ("float32", "tf32"):
+        return program
+    try:
+        with torch.inference_mode():
+            program(torch.zeros(1, width, dtype=torch.uint8, device=device))
+        return program
+    except RuntimeError as error:
+        why = str(error).partition("\n")[0]
+    whole = onto_kernels(lowered, spec, strand, width, precision, rest=torch.float32).to(device)
+    for node in whole.meta["foreign"]:
+        whole.meta["how"][node] += f", in float32 ({why})"
+    return whole
 
 
 class _Mapping:
@@ -101,6 +121,7 @@ class _Mapping:
         self.root, self.graph = nn.Module(), fx.Graph()
         self.values: dict[fx.Node, Made] = {}
         self.how: dict[str, str] = {}
+        self.foreign: list[str] = []
         self.codes: fx.Node
 
     def translate(self, node: fx.Node) -> None:
@@ -227,6 +248,7 @@ class _Mapping:
         args = fx.node.map_arg(node.args, ready)
         made = self.call(node.target, *args, **fx.node.map_arg(node.kwargs, ready))  # type: ignore[arg-type]
         if not word:
+            self.foreign.append(node.name)
             return Made(made, "foreign")
         if len(node.meta["shape"]) == 2:
             return Made(made, "ncl")

@@ -5,7 +5,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from fastseq.errors import FastseqWarning, LengthError, ModelError, OptionError
 from fastseq.lower.capture import NotCaptured, capture
 from fastseq.lower.edited import incremental_effects, keeps_length
 from fastseq.lower.explain import explain, explain_ism
+from fastseq.lower.gpu import AT_ONCE, RUNGS, Runner, fitting, in_parts
 from fastseq.lower.incremental import DeltaEngine
+from fastseq.lower.kernels import Precision, obstacles, ready
 from fastseq.lower.program import program
 from fastseq.models.specs import COMPLEMENT, InputSpec, OutputScale, Strand, TargetSpec
 from fastseq.sequence.edits import Edits, apply, check_inside, window
 
 Engine: TypeAlias = Literal["full", "incremental"]
-Precision: TypeAlias = Literal["float32", "bfloat16"]
 # capturing a graph takes about a second, which a smaller job never earns back at 2e11 FLOP/s
 LOWER_ABOVE = 2e11
 
@@ -51,6 +52,8 @@ class Plan:
         Task names are filled in from the model's answer where the model carries no spec.
     device : torch.device
     precision : str
+    obstacles : list of str
+        Why the GPU kernels do not run here; empty where they do.
     micro_batch : int
         Sequences run at once.
     """
@@ -65,20 +68,33 @@ class Plan:
         micro_batch: int | None = None,
         sequences: int | None = None,
     ) -> None:
-        if precision not in ("float32", "bfloat16"):
-            raise OptionError(f"precision={precision!r}; expected 'float32' or 'bfloat16'")
+        if precision not in get_args(Precision):
+            raise OptionError(
+                f"precision={precision!r}; expected one of {', '.join(get_args(Precision))}"
+            )
         if micro_batch is not None and micro_batch < 1:
             raise OptionError(f"batch_size={micro_batch}; expected at least 1")
         self.input_spec: InputSpec = _input_spec(model, length)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.precision = precision
+        self.obstacles = obstacles(self.device)
+        if precision in ("tf32", "float16") and self.obstacles:
+            raise OptionError(
+                f"precision={precision!r} runs in the GPU kernels, which cannot run: "
+                + "; ".join(self.obstacles)
+            )
         # a copy, so that the caller's model keeps its mode, device and gradients
         self.module = copy.deepcopy(model).to(self.device).float().eval().requires_grad_(False)
         small = sequences is not None and sequences * self._flops() < LOWER_ABOVE
         self.target_spec: TargetSpec = getattr(model, "target_spec", None) or TargetSpec()
         self.target_spec, self.positions = self._probe()
         self.graph, self.unlowered = (None, "a small job") if small else self._lower()
-        self.micro_batch = micro_batch or self._fitting_batch()
+        self._parts = micro_batch or self._fitting_batch()
+        self.micro_batch = self._parts * (AT_ONCE if self.on_kernels and not micro_batch else 1)
+        self._sizes = (
+            *(rung for rung in RUNGS if rung < self._parts and not micro_batch),
+            *sorted({self._parts, self.micro_batch}),
+        )
 
     def _flops(self) -> int:
         """Return the floating-point operations of one forward pass."""
@@ -106,8 +122,20 @@ class Plan:
         if self.graph is not None:
             nodes = self.graph.graph.nodes
             widest = max(math.prod(node.meta.get("shape", ())) for node in nodes)
-        fitting = 1 << max(ACTIVATION_BYTES // (4 * widest), 1).bit_length() - 1
-        return min(max(fitting, SMALLEST_BATCH), LARGEST_BATCH)
+        if self.on_kernels:
+            return fitting(self.device, widest, self.dtype.itemsize)
+        fits = 1 << max(ACTIVATION_BYTES // (4 * widest), 1).bit_length() - 1
+        return min(max(fits, SMALLEST_BATCH), LARGEST_BATCH)
+
+    @property
+    def on_kernels(self) -> bool:
+        """Whether the GPU kernels run the graph."""
+        return self.graph is not None and not self.obstacles
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of activations."""
+        return torch.float32 if self.precision == "tf32" else getattr(torch, self.precision)
 
     def _lower(self) -> tuple[fx.GraphModule | None, str]:
         """Return the lowered graph on the device, or why there is none."""
@@ -148,7 +176,8 @@ class Plan:
             )
             return self.program(strand)(torch.from_numpy(turned).to(self.device)).float()
         x = self.input_spec.expand(codes, strand)
-        with torch.autocast(self.device.type, torch.bfloat16, self.precision == "bfloat16"):
+        half = self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype if half else None, half):
             return self.module(x.to(self.device)).float()
 
     @cache  # noqa: B019 - a plan lives as long as its programs are wanted
@@ -158,18 +187,38 @@ class Plan:
             self.graph,  # type: ignore[arg-type]
             self.input_spec.table(strand),
             device=self.device,
-            dtype=getattr(torch, self.precision),
+            dtype=self.dtype,
         )
+
+    @cache  # noqa: B019 - a plan lives as long as its programs are wanted
+    def kernels(self, strand: Strand, width: int) -> fx.GraphModule:
+        """Return the lowered graph on the GPU kernels: rows of so many codes in, scores out."""
+        graph: fx.GraphModule = self.graph  # type: ignore[assignment]
+        return ready(graph, self.input_spec, strand, width, self.precision, self.device)
+
+    @cache  # noqa: B019 - a plan lives as long as its runners are wanted
+    def _runner(self, strand: Strand, width: int, scale: OutputScale) -> Runner:
+        """Return what runs rows of so many codes on the GPU, head included."""
+        program = self.kernels(strand, width)
+        foreign = bool(program.meta["foreign"])
+        # PyTorch's operators may differ in the last bit from one batch shape to another
+        sizes = (self._parts,) if foreign else self._sizes
+
+        def call(codes: Tensor) -> Tensor:
+            return self._headed(program(codes).float(), strand, scale)
+
+        return Runner(in_parts(call, self._parts), width, sizes, self.device, capture=not foreign)
 
     def _answer(self, codes: Codes, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
         """Return answers without the offset, in forward terms: slope * activation(score)."""
-        spec = self.target_spec
         with torch.inference_mode():
-            score = spec.score(self._forward(codes, strand))
-            answer = score if scale == "logit" else spec.activate(score) * spec.slope
-            if strand == "-":
-                answer = spec.same_strand(answer)
-        return answer.cpu().numpy()
+            return self._headed(self._forward(codes, strand), strand, scale).cpu().numpy()
+
+    def _headed(self, raw: Tensor, strand: Strand, scale: OutputScale) -> Tensor:
+        spec = self.target_spec
+        score = spec.score(raw)
+        answer = score if scale == "logit" else spec.activate(score) * spec.slope
+        return spec.same_strand(answer) if strand == "-" else answer
 
     def _batches(self, codes: Codes) -> Iterator[tuple[slice, Codes]]:
         """Yield micro-batches of one shape; the last is padded with unknown bases."""
@@ -182,9 +231,13 @@ class Plan:
             yield slice(first, first + self.micro_batch - short), batch
 
     def _run(self, codes: Codes, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
-        out = np.empty((len(codes), *self.answer_shape), np.float32)
-        for rows, batch in self._batches(codes):
-            out[rows] = self._answer(batch, strand, scale)[: rows.stop - rows.start]
+        if self.on_kernels:
+            self.input_spec.place(codes[:0])  # which refuses rows of another length
+            out = self._runner(strand, codes.shape[1], scale)(codes)
+        else:
+            out = np.empty((len(codes), *self.answer_shape), np.float32)
+            for rows, batch in self._batches(codes):
+                out[rows] = self._answer(batch, strand, scale)[: rows.stop - rows.start]
         if not np.isfinite(out).all():
             odd = int(np.argmax(~np.isfinite(out.reshape(len(out), -1)).all(1)))
             warnings.warn(
@@ -353,7 +406,7 @@ class Plan:
         if self.precision == "float32":
             return self
         return Plan(self.module, length=self.input_spec.length, device=self.device,
-                    micro_batch=self.micro_batch)  # fmt: skip
+                    micro_batch=None if self.on_kernels else self.micro_batch)  # fmt: skip
 
     def explain(self) -> str:
         """Return how each layer runs and why, one line each."""

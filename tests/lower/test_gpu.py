@@ -116,6 +116,6 @@ def test_large_batches_run_in_parts():
 
 @pytest.mark.parametrize("floats", [1, 110 * 64, 10**9])
 def test_micro_batches_are_powers_of_two(floats):
-    size = gpu.micro_batch(CPU, floats, 2)
+    size = gpu.fitting(CPU, floats, 2)
     assert size >= 1
     assert size & (size - 1) == 0

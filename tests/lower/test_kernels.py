@@ -10,10 +10,12 @@ from torch import nn
 from torch.nn import functional as F
 
 import fastseq
+from fastseq.errors import LengthError, OptionError
 from fastseq.lower import ops
 from fastseq.lower.capture import capture
 from fastseq.lower.kernels import obstacles, onto_kernels
-from fastseq.models.specs import InputSpec
+from fastseq.models.specs import InputSpec, TargetSpec
+from fastseq.sequence.edits import Edits
 from tests.lower.networks import Network, networks
 
 # a whole network, each layer rounding once
@@ -143,9 +145,8 @@ def test_recurrent_layers_may_run_in_float32():
     assert relative_error(found, truth) < TOLERANCE["bfloat16"]
 
 
-# everything but transformers, of which this would test PyTorch
-ZOO = ["tum_resnet", "tum_cnn", "tum_classifier", "legnet", "legnet_optimized", "legnet_mpra",
-       "dream_cnn", "camformers", "wztr", "motif_cnn", "deepstarr", "basenji"]  # fmt: skip
+# the interpreter runs them all, in tests/kernels/test_plans.py
+ZOO = ["tum_resnet", "tum_classifier", "motif_cnn", "deepstarr"]
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -164,3 +165,64 @@ def test_the_zoo(name):
 def test_a_cpu_is_no_place_for_kernels(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     assert obstacles(torch.device("cpu"))
+
+
+@pytest.fixture
+def anywhere(monkeypatch):
+    """As if kernels ran on this CPU, by their plain twins."""
+    monkeypatch.setattr("fastseq.lower.plan.obstacles", lambda device: [])
+
+
+def gated(**spec):
+    torch.manual_seed(0)
+    model = Gated().eval()
+    model.input_spec = InputSpec(30, "ACG", "TT", **spec)
+    model.target_spec = TargetSpec(("a", "b"), "softplus", slope=2.0, strand_exchange=(1, 0))
+    return model
+
+
+@pytest.mark.parametrize("strand", "+-")
+@pytest.mark.parametrize("scale", ["output", "logit"])
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_a_plan_on_kernels_is_the_plan(batch_size, scale, strand, anywhere, monkeypatch):
+    ours = fastseq.lower(gated(), device="cpu", batch_size=batch_size)
+    assert ours.on_kernels
+    monkeypatch.undo()
+    plain = fastseq.lower(gated(), device="cpu")
+    assert not plain.on_kernels
+    codes = random_codes(40, 25)
+    for rows in (codes, ours.input_spec.place(codes), codes[:1], codes[:0]):
+        found = ours.predict(rows, strand=strand, scale=scale)
+        truth = plain.predict(rows, strand=strand, scale=scale)
+        np.testing.assert_allclose(found, truth, rtol=1e-4, atol=1e-6)
+    edits = Edits.substitutions(codes[:3], 4, 9)
+    options = {"strand": strand, "scale": scale}
+    for found, truth in zip(ours.effects(codes[:3], edits, **options),
+                            plain.effects(codes[:3], edits, **options)):  # fmt: skip
+        np.testing.assert_allclose(found, truth, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_precisions_of_a_plan(precision, anywhere):
+    plan = fastseq.lower(gated(), device="cpu", precision=precision)
+    codes = random_codes(9, 25)
+    found, truth = plan.predict(codes), plan.in_float32().predict(codes)
+    assert relative_error(torch.from_numpy(found), torch.from_numpy(truth)) < TOLERANCE[precision]
+
+
+def test_a_plan_says_what_runs_in_kernels(anywhere):
+    lines = fastseq.lower(gated(), device="cpu").explain().splitlines()
+    assert lines[1] == "conv  24 x 30  conv of 5, relu  Triton first_conv1d"
+    assert lines[-2].endswith("linear  Triton conv1d of width 1")
+
+
+@pytest.mark.parametrize("precision", ["tf32", "float16"])
+def test_precisions_of_gpus_are_refused_elsewhere(precision, monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(OptionError, match="runs in the GPU kernels, which cannot run: .* on cpu"):
+        fastseq.lower(gated(), device="cpu", precision=precision)
+
+
+def test_rows_of_another_length_are_refused(anywhere):
+    with pytest.raises(LengthError, match="11 bp long; the model takes 30"):
+        fastseq.lower(gated(), device="cpu").predict(random_codes(2, 11))
