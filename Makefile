@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup demo test lint native wheel sanitize check-long constraints
+.PHONY: setup demo test lint docs native wheel sanitize check-long constraints
 setup: .venv/setup
 
 # a change of the declared packages installs again; a change of native code only rebuilds it
@@ -26,6 +26,10 @@ lint: setup
 	ruff format --check
 	cython-lint csrc
 	pyright
+
+# the site is in build/site; a warning is an error
+docs: setup
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
 
 # rebuild in place, one build at a time
 native:

@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # hidden below from checkers, or __getattr__ would accept any name
     from fastseq import models as models
+    from fastseq import show as show
     from fastseq.info import info as info
     from fastseq.learn.evaluate import dream_score as dream_score
     from fastseq.learn.train import train as train
@@ -30,10 +31,15 @@ if TYPE_CHECKING:  # hidden below from checkers, or __getattr__ would accept any
     from fastseq.reliability.kld import kmer_kld as kmer_kld
     from fastseq.reliability.length_weights import fit_length_weights as fit_length_weights
     from fastseq.reliability.snr import signal_to_noise as signal_to_noise
+    from fastseq.score.ablate import ablate as ablate
     from fastseq.score.attribute import attribute as attribute
+    from fastseq.score.epistasis import epistasis as epistasis
     from fastseq.score.ism import saturation_mutagenesis as saturation_mutagenesis
+    from fastseq.score.marginalize import marginalize as marginalize
+    from fastseq.score.perturb import perturb as perturb
     from fastseq.score.predict import predict as predict
     from fastseq.score.variants import score_variants as score_variants
+    from fastseq.sequence.edits import Edits as Edits
     from fastseq.sequence.encode import decode as decode
     from fastseq.sequence.encode import encode as encode
     from fastseq.sequence.encode import one_hot as one_hot
@@ -50,6 +56,7 @@ else:
         __name__,
         {
             "models": ["models"],
+            "show": ["show"],
             "lower": ["lower"],
             "info": ["info"],
             "learn.evaluate": ["dream_score"],
@@ -57,10 +64,15 @@ else:
             "reliability.kld": ["kmer_kld"],
             "reliability.length_weights": ["fit_length_weights"],
             "reliability.snr": ["signal_to_noise"],
+            "score.ablate": ["ablate"],
             "score.attribute": ["attribute"],
+            "score.epistasis": ["epistasis"],
             "score.ism": ["saturation_mutagenesis"],
+            "score.marginalize": ["marginalize"],
+            "score.perturb": ["perturb"],
             "score.predict": ["predict"],
             "score.variants": ["score_variants"],
+            "sequence.edits": ["Edits"],
             "sequence.encode": ["decode", "encode", "one_hot", "reverse_complement"],
             "sequence.features": ["gc_content", "melting_temperature"],
             "sequence.kmers": ["count_kmers", "kmer_names"],

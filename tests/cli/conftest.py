@@ -1,5 +1,6 @@
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ import torch
 from click.testing import CliRunner
 
 import fastseq
+from fastseq.cli import demo, demo_genome
+from fastseq.cli.demo_genome import DRAWN
 from fastseq.cli.main import main
 
 
@@ -65,6 +68,43 @@ def table(tmp_path):
     path = tmp_path / "gc.tsv"
     path.write_text("\n".join(["row\tseq\tgc\tfold", *lines]) + "\n")
     return path
+
+
+@pytest.fixture(scope="session")
+def task():
+    return fastseq.simulate_motif_task(400)
+
+
+def make_small(monkeypatch, task):
+    """Make the demo small and its network untrained."""
+
+    def untrained(name, task, *, path, **_):
+        network = fastseq.models.build(name, length=200, channels=4, activation="none").eval()
+        fastseq.models.save(network, path)
+        return SimpleNamespace(model=network, history=[{"epoch": 1, "loss": 0.7, "val_loss": 0.7}])
+
+    monkeypatch.setattr(fastseq, "train", untrained)
+    monkeypatch.setattr(fastseq, "simulate_motif_task", lambda seed: task)
+    for name, size in [("MUTATED", 4), ("ATTRIBUTED", 12), ("LAID_OUT", 12)]:
+        monkeypatch.setattr(demo, name, size)
+    monkeypatch.setattr(demo_genome, "DRAWN", dict.fromkeys(DRAWN, 3))
+
+
+@pytest.fixture
+def small(monkeypatch, task):
+    """Make the demo small and its network untrained."""
+    make_small(monkeypatch, task)
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory, task):
+    """Return the folder that the small demo leaves."""
+    home = tmp_path_factory.mktemp("demo") / "fastseq-demo"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        make_small(monkeypatch, task)
+        told = CliRunner().invoke(main, ["demo", str(home), "-q"])
+    assert "the demo falls short" in told.stderr
+    return home
 
 
 def one_line(result):

@@ -1,20 +1,14 @@
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import fastseq
-from fastseq.cli import demo, demo_genome
+from fastseq.cli import demo
 from fastseq.cli.demo import Check
 from fastseq.cli.demo_genome import DRAWN, lay_out, write_vcf
 from fastseq.io.results import read_results
 from tests.cli.conftest import one_line
-
-
-@pytest.fixture(scope="module")
-def task():
-    return fastseq.simulate_motif_task(400)
 
 
 @pytest.fixture(scope="module")
@@ -69,22 +63,6 @@ def test_a_check_is_kept_only_by_a_number_that_is_high_enough(value, kept):
     check = Check("AUROC", value, 0.9)
     assert check.kept == kept
     assert ("NOT" in str(check)) == (not kept)
-
-
-@pytest.fixture
-def small(monkeypatch, task):
-    """Make the demo small and its network untrained."""
-
-    def untrained(name, task, *, path, **_):
-        network = fastseq.models.build(name, length=200, channels=4, activation="none").eval()
-        fastseq.models.save(network, path)
-        return SimpleNamespace(model=network, history=[{"epoch": 1, "loss": 0.7, "val_loss": 0.7}])
-
-    monkeypatch.setattr(fastseq, "train", untrained)
-    monkeypatch.setattr(fastseq, "simulate_motif_task", lambda seed: task)
-    for name, size in [("MUTATED", 4), ("ATTRIBUTED", 12), ("LAID_OUT", 12)]:
-        monkeypatch.setattr(demo, name, size)
-    monkeypatch.setattr(demo_genome, "DRAWN", dict.fromkeys(DRAWN, 3))
 
 
 def test_a_demo_that_falls_short_says_so_after_writing_everything(run, small, tmp_path):

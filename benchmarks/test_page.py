@@ -1,0 +1,58 @@
+"""The page says of every aim what the results say."""
+
+import tomllib
+
+import pytest
+
+from benchmarks import page
+from benchmarks.run import modules
+
+GOALS = [
+    page.Goal(**goal) for goal in tomllib.loads((page.HERE / "goals.toml").read_text())["goal"]
+]
+# results of commands that are no bench_*.py
+OTHERS = {"kernels.gpu", "learn.dream_mini"}
+
+
+@pytest.mark.parametrize("goal", GOALS, ids=lambda goal: f"{goal.what}, {goal.aim}")
+def test_an_aim_names_results_that_a_command_makes(goal):
+    assert goal.of in {*modules(), *OTHERS}
+    assert goal.least >= 0
+
+
+def test_the_worst_row_answers_and_what_is_missing_is_said():
+    goal = page.Goal("s", "w", ">= 2x", "room.bench", "one*", 2, "them")
+    rows = [
+        {"figure": "one", "rival": "them", "ratio": 3.0},
+        {"figure": "one more", "rival": "them", "ratio": 1.5},
+        {"figure": "one", "rival": "others", "ratio": 0.1},
+        {"figure": "one", "value": 0.1},
+    ]
+    assert [value for value, _ in goal.answers(rows)] == [1.5, 3.0]
+    assert page.judged(goal, {"room.bench": {"rows": rows}}) == "MISSED"
+    assert page.judged(goal, {"room.bench": {"rows": rows[:1]}}) == "met"
+    assert page.judged(goal, {}) == "not measured yet"
+
+
+def test_networks_on_a_gpu_take_the_form_of_the_others():
+    def row(name, speed):
+        return {"section": "network", "name": name, "sequences_per_second": speed}
+
+    rows = [
+        row("Net 9 bp: kernels, 512 at once", 6.0), row("Net 9 bp: kernels, batch of 1", 1.0),
+        row("Net 9 bp: eager conv1d", 2.0), row("Net 9 bp: eager conv1d, batch of 32", 1.0),
+        {"section": "layer", "name": "x", "ms": 1.0},
+    ]  # fmt: skip
+    ours, eager = page.networks(rows)
+    assert (ours["figure"], ours["value"]) == ("Net 9 bp", 6.0)
+    assert (eager["rival"], eager["ratio"]) == ("eager conv1d", 3.0)
+
+
+def test_the_page_holds_every_aim(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "PAGE", tmp_path / "benchmarks.md")
+    monkeypatch.setattr(page, "PICTURES", tmp_path / "benchmarks")
+    text = page.write().read_text()
+    for goal in GOALS:
+        assert f"| {goal.what} |" in text
+    assert "python -m benchmarks.run sequence.bench_encode" in text
+    assert (tmp_path / "benchmarks" / "length.svg").exists()
