@@ -1,88 +1,205 @@
 """Whether attributions point at repeating words: k-mer divergence, its null, signal to noise."""
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import click
 import numpy as np
 
 import fastseq
-from fastseq.cli.options import INTEGERS, json_option, note, output_option, seed_option, verb
-from fastseq.errors import FormatError, OptionError
-from fastseq.io.bed import read_bed
+from fastseq._lazy import load
+from fastseq.cli.maps import Explained, gather
+from fastseq.cli.options import (
+    INTEGERS,
+    json_option,
+    note,
+    output_option,
+    quiet,
+    running_options,
+    seed_option,
+    verb,
+)
+from fastseq.cli.sequences import read_checked
+from fastseq.errors import OptionError
 from fastseq.io.files import write_bytes
-from fastseq.io.maps import Maps, read_maps
+from fastseq.io.tables import write_table
+from fastseq.reliability.result import KLDResult
+
+METHODS = ("weighted", "thresholded")
+
+
+def _picture(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
+    """Refuse a name that is no picture's before the work and not after it."""
+    if path is not None and not path.endswith((".png", ".svg", ".pdf")):
+        raise click.BadParameter(f"{path}; expected a name ending in .png, .svg or .pdf")
+    return path
 
 
 @verb("kld")
-@click.argument("maps", metavar="MAPS.npz")
+@click.argument("maps", nargs=-1, metavar="[MAPS.npz|.npy|.h5]...")
 @output_option("-", "Where the result goes; a name ending in .json writes JSON.")
+@click.option("--seqs", metavar="FILE", help="Sequences of plain arrays, or to explain a model on.")
+@click.option("-m", "--model", "models", multiple=True, metavar="FILE",
+              help="Explain this checkpoint here; several are compared.")  # fmt: skip
+@click.option("--attribution", type=click.Choice(["saliency", "ism"]), default="saliency",
+              show_default=True, help="How --model is explained.")  # fmt: skip
 @click.option("--ks", type=INTEGERS, default="3-8", show_default=True, help="k-mer lengths.")
 @click.option(
-    "--method", type=click.Choice(["weighted", "thresholded"]), default="weighted",
-    show_default=True, help="Every window by its weight, or those above a quantile.",
+    "--method", type=click.Choice([*METHODS, "both"]), default="weighted", show_default=True,
+    help="Every window by its weight, or those above a quantile.",
 )  # fmt: skip
-@click.option("--score", type=click.Choice(["observed", "l2"]), default="observed",
-              show_default=True, help="At the observed base, or over all four.")  # fmt: skip
+@click.option("--score", "scores", type=click.Choice(["observed", "l2"]), multiple=True,
+              default=["observed"], show_default=True,
+              help="At the observed base, or over all four; twice for --method both.")  # fmt: skip
+@click.option("--form", type=click.Choice(["instance", "product", "sequence_product"]),
+              default="instance", show_default=True, help="How weights are pooled.")  # fmt: skip
+@click.option("--quantile", default=0.9, show_default=True, help="Of 'thresholded'.")
 @click.option("--null", default=20, show_default=True, help="Replicates that mean nothing.")
 @click.option(
     "--null-kind", type=click.Choice(["swap", "shift", "permute", "composition"]), default="swap",
     show_default=True, help="What the replicates keep.",
 )  # fmt: skip
-@click.option("--task", metavar="NAME", help="Which answer, where the maps hold several.")
+@click.option("--task", metavar="NAME", help="Which answer, where there are several.")
+@click.option("--key", metavar="NAME", help="Which array of a plain .npz or .h5.")
+@click.option("--rows", type=click.IntRange(1), help="Only the first so many sequences.")
 @click.option(
     "--motifs", metavar="BED", help="Where motifs are known to lie: adds the signal to noise."
 )
+@click.option("--per-sequence", "table", metavar="FILE",
+              help="Also write each sequence's own divergence, as a table.")  # fmt: skip
+@click.option("--plot", metavar="FILE", callback=_picture, help="Also draw it: .png, .svg or .pdf.")
+@click.option("--sequence-column", metavar="NAME", help="Column of --seqs with the sequences.")
+@click.option("--name-column", metavar="NAME", help="Column of --seqs with the names.")
+@running_options
 @seed_option
 @json_option
 def command(
-    maps: str, output: str, task: str | None, motifs: str | None, as_json: bool, **options: Any
+    maps: tuple[str, ...],
+    models: tuple[str, ...],
+    seqs: str | None,
+    sequence_column: str | None,
+    name_column: str | None,
+    output: str,
+    motifs: str | None,
+    table: str | None,
+    plot: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Measure how consistently the maps of 'attribute' or 'ism' point at the same words.
+    """Measure how consistently maps point at the same words; those of several models side by side.
 
-    Compare results only at equal numbers of sequences; the null tells what chance gives there.
+    MAPS are files of 'attribute' or 'ism', or plain arrays (n, 4, length) or (n, length) of any
+    program beside --seqs. Results compare only over the same sequences; the null tells what chance
+    gives there.
 
     \b
     Example:
       fastseq attribute --model model.safetensors promoters.fa -o saliency.npz
       fastseq kld saliency.npz --null 100
+      fastseq kld --model a.safetensors --model b.safetensors --seqs promoters.fa --method both
     """
-    held = read_maps(maps)
-    number = _task(held, task)
-    values = held.values[:, number]
-    result: Any = fastseq.kmer_kld(held.span, values, **options)
-    found = result.to_dict()
-    if result.null is not None:
-        found["null_per_k"] = {str(k): list(draws) for k, draws in result.null.per_k.items()}
-    text = str(result)
+    if not maps and not models:
+        raise click.UsageError("name a file of maps, or a model with --model")
+    named = seqs and read_checked(seqs, sequence_column, name_column, options["rows"])
+    reading = ("rows", "key", "task", "precision", "device", "batch_size", "strands")
+    how = {name: options.pop(name) for name in reading}
+    how |= {"method": options.pop("attribution"), "progress": not quiet()}
+    held = gather(maps, models, named or None, **how)
+    found = measure(held, per_sequence=table is not None, **options)
+    rows = [{"maps": name, "method": result.method, **as_dict(result)} for name, result in found]
     if motifs is not None:
-        mask = motif_mask(held, motifs)
-        found["snr"] = fastseq.signal_to_noise(held.span, values, mask)
-        text += f"\nSNR {found['snr']:.4f}"
+        mask = held.motif_mask(motifs)
+        snr = {name: fastseq.signal_to_noise(held.codes, values, mask)
+               for name, values in held.values.items()}  # fmt: skip
+        for row in rows:
+            row["snr"] = snr[row["maps"]]
     if as_json or output.endswith(".json"):
-        text = json.dumps(found, indent=2)
+        text = json.dumps(plain(rows[0] if len(rows) == 1 else {"results": rows}), indent=2)
+    else:
+        text = in_words(found, rows)
     write_bytes(output, f"{text}\n".encode())
+    if table is not None:
+        write_table(load("pandas").DataFrame(by_sequence(held, found)), table)
+    if plot is not None:
+        draw(rows, plot)
     if output != "-":
-        note(f"{output}: KLD {result.total:.4f} over {len(held):,} sequences")
+        totals = ", ".join(f"{result.total:.4f}" for _, result in found)
+        note(f"{output}: KLD {totals} over {len(held.codes):,} sequences")
 
 
-def motif_mask(maps: Maps, bed: str) -> np.ndarray:
-    """Return bool (n, span): the stretches of a BED file whose contigs are sequence names."""
-    rows = {name: row for row, name in enumerate(maps.names)}
-    mask = np.zeros(maps.span.shape, bool)
-    for chrom, start, end in read_bed(bed):
-        if chrom in rows:
-            first = max(start - maps.start, 0)
-            last = None if end is None else max(end - maps.start, 0)
-            mask[rows[chrom], first:last] = True
-    if not mask.any():
-        raise FormatError(f"{bed}: none of its intervals lies in the {len(maps):,} sequences")
-    return mask
+def measure(
+    held: Explained, *, method: str, scores: tuple[str, ...], **options: Any
+) -> list[tuple[str, KLDResult]]:
+    """Return every result with the name of its maps: map by map, method by method."""
+    methods = METHODS if method == "both" else (method,)
+    if len(scores) not in (1, len(methods)):
+        raise OptionError(f"--score was given {len(scores)} times; expected once, or twice beside "
+                          "--method both")  # fmt: skip
+    score = scores * len(methods) if len(scores) == 1 else scores
+    found = fastseq.kmer_kld(held.codes, held.values, method=methods, score=score, **options)
+    return [(name, result) for name, by in found.items() for result in by.values()]
 
 
-def _task(maps: Maps, task: str | None) -> int:
-    if task is None and len(maps.tasks) == 1:
-        return 0
-    if task in maps.tasks:
-        return maps.tasks.index(task)
-    raise OptionError(f"the maps hold {', '.join(maps.tasks)}: choose one with --task")
+def as_dict(result: KLDResult) -> dict[str, Any]:
+    """Return plain JSON values, the replicates of the null among them."""
+    null = result.null
+    draws = {} if null is None else {str(k): list(values) for k, values in null.per_k.items()}
+    return result.to_dict() | ({"null_per_k": draws} if draws else {})
+
+
+def plain(value: Any) -> Any:
+    """Return JSON values with null where a number is not finite, which JSON cannot say."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def in_words(found: list[tuple[str, KLDResult]], rows: list[dict[str, Any]]) -> str:
+    """Return one result as it says itself, several as a table with what holds for all below."""
+    if len(found) == 1:
+        snr = rows[0].get("snr")
+        return str(found[0][1]) + ("" if snr is None else f"\nSNR {snr:.4f}")
+    ks = list(found[0][1].per_k)
+    head = ["maps", "method", "KLD", *(f"k={k}" for k in ks)]
+    head += ["p", "z"] * (found[0][1].null is not None) + ["SNR"] * ("snr" in rows[0])
+    lines = [head]
+    for (name, result), row in zip(found, rows):
+        cells = [name, result.method, f"{result.total:.4f}"]
+        cells += [f"{value:.4f}" for value in result.per_k.values()]
+        if result.null is not None:
+            cells += [f"{result.null.p:.3g}", f"{result.null.z:.1f}"]
+        lines.append(cells + ([f"{row['snr']:.4f}"] if "snr" in row else []))
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    texts = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines]
+    texts += dict.fromkeys(result.metric for _, result in found)
+    # one of each kind: what precedes the colon is the kind
+    notes = {text.partition(":")[0]: text for _, result in found for text in result.warnings}
+    return "\n".join([*texts, *(f"  note: {text}" for text in notes.values())])
+
+
+def by_sequence(held: Explained, found: list[tuple[str, KLDResult]]) -> dict[str, Any]:
+    """Return one row per map and sequence: maps, name, kld_3, kld_4, .."""
+    columns = {
+        "maps": np.repeat([name for name, _ in found], len(held.names)),
+        "name": np.tile(np.array(held.names, object), len(found)),
+    }
+    for k in found[0][1].per_k:
+        columns[f"kld_{k}"] = np.concatenate([result.per_sequence[k] for _, result in found])
+    return columns
+
+
+def draw(rows: list[Mapping[str, Any]], path: str) -> None:
+    """Draw one result as bars beside its null, several as lines."""
+    show = load("fastseq.show")
+    names = [f"{row['maps']}, {row['method']}" for row in rows]
+    values = [{int(k): value for k, value in row["per_k"].items()} for row in rows]
+    if len(rows) == 1:
+        null = {int(k): np.array(draws) for k, draws in rows[0].get("null_per_k", {}).items()}
+        figure = show.kld_bars(values[0], null or None, title=names[0])
+    else:
+        figure = show.kld_lines(dict(zip(names, values)))
+    show.save(figure, path)

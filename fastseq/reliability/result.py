@@ -1,5 +1,6 @@
 """A divergence with everything that must be known before it is compared with another."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -82,9 +83,12 @@ class KLDResult:
         if len(self.per_k) > 1:
             longest = max(self.per_k)
             share = self.weights[longest] * self.per_k[longest] / self.total if self.total else 0
-            found.append(
-                f"raw KLD grows with k: k = {longest} makes {100 * share:.0f} % of this total"
-            )
+            part = f"k = {longest} makes {100 * share:.0f} % of this total"
+            found.append(f"raw KLD grows with k: {part if math.isfinite(share) else 'see per_k'}")
+        empty = [k for k, value in self.per_k.items() if math.isnan(value)]
+        if empty:
+            ks = ", ".join(map(str, empty))
+            found.append(f"no window carries attribution at k = {ks}: the divergence is nan")
         few = [k for k, count in self.n_kmers.items() if count < _WINDOWS_PER_KMER * 4**k]
         if few:
             level = " (a shuffled map can outrank a good one)" * (self.method == "thresholded")

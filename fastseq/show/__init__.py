@@ -17,7 +17,7 @@ from fastseq.show.predictions import (
     score_densities,
     training_curve,
 )
-from fastseq.show.reliability import kld_against_snr, kld_bars, length_weights
+from fastseq.show.reliability import kld_against_snr, kld_bars, kld_lines, length_weights
 from fastseq.show.variants import variant_effects, variant_lollipops
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "ism_heatmap",
     "kld_against_snr",
     "kld_bars",
+    "kld_lines",
     "kmer_frequencies",
     "kmer_spectrum",
     "length_weights",

@@ -21,7 +21,7 @@ from fastseq.show.predictions import (
     score_densities,
     training_curve,
 )
-from fastseq.show.reliability import kld_bars
+from fastseq.show.reliability import kld_bars, kld_lines
 from fastseq.show.report import Section
 from fastseq.show.studies import is_findings, is_model, of_findings, of_study
 from fastseq.show.variants import variant_effects, variant_lollipops
@@ -135,10 +135,15 @@ def of_variants(name: str, table: "pd.DataFrame") -> Section:
     )
 
 
+def _by_length(per_k: dict[str, float | None]) -> dict[int, float]:
+    """Return values by length; what JSON cannot say is nan."""
+    return {int(k): np.nan if value is None else value for k, value in per_k.items()}
+
+
 def of_kld(name: str, found: dict[str, Any]) -> Section:
     """Return k-mer divergences beside their null."""
-    per_k = {int(k): value for k, value in found["per_k"].items()}
-    null = {int(k): np.array(draws) for k, draws in found.get("null_per_k", {}).items()} or None
+    per_k = _by_length(found["per_k"])
+    null = {int(k): np.array(draws, float) for k, draws in found.get("null_per_k", {}).items()}
     rows = {"k": list(per_k), "KLD": list(per_k.values())}
     if null:
         rows["null, mean"] = [null[k].mean() for k in per_k]
@@ -147,8 +152,20 @@ def of_kld(name: str, found: dict[str, Any]) -> Section:
         "How far the k-mers that carry attribution are from those of the sequences. A map that "
         "points at repeating words lies far above its null, the same maps on other sequences."
     )
-    figures = [("Divergence by k-mer length.", kld_bars(per_k, null))]
+    figures = [("Divergence by k-mer length.", kld_bars(per_k, null or None))]
     return Section(f"{name}: k-mer divergence", text, figures, [("", rows)])
+
+
+def of_klds(name: str, results: list[dict[str, Any]]) -> Section:
+    """Return k-mer divergences of several models or metrics over the same sequences."""
+    labels = [f"{found['maps']}, {found['method']}" for found in results]
+    per_k = {label: _by_length(found["per_k"]) for label, found in zip(labels, results)}
+    rows = {"maps": labels, "KLD": [found["total"] for found in results]}
+    for k in results[0]["per_k"]:
+        rows[f"k = {k}"] = [values[int(k)] for values in per_k.values()]
+    text = "The same sequences, explained by each; compare within a metric only."
+    figures = [("Divergence by k-mer length.", kld_lines(per_k))]
+    return Section(f"{name}: k-mer divergences", text, figures, [("", rows)])
 
 
 def of_predictions(name: str, table: "pd.DataFrame") -> Section:
@@ -211,6 +228,8 @@ def _json(path: Path, examples: int) -> Section:
         return of_study(path.stem, [found])
     if is_findings(found):
         return of_findings(path.stem, found)
+    if isinstance(found, dict) and isinstance(found.get("results"), list):
+        return of_klds(path.stem, found["results"])
     if not isinstance(found, dict) or "per_k" not in found:
         raise FormatError(f"{path}: expected the JSON of `fastseq kld`, or a study's")
     return of_kld(path.stem, found)

@@ -35,13 +35,34 @@ def kld_bars(
     )
     if null:
         draws = [np.atleast_1d(np.asarray(null[k], float)) for k in ks]
-        mean = np.array([np.nanmean(draw) for draw in draws])
-        low = mean - [np.nanmin(draw) for draw in draws]
-        high = [np.nanmax(draw) for draw in draws] - mean
+        # a length without any attributed word has no number
+        draws = [draw[np.isfinite(draw)] if np.isfinite(draw).any() else draw for draw in draws]
+        mean = np.array([draw.mean() for draw in draws])
+        low = mean - [draw.min() for draw in draws]
+        high = [draw.max() for draw in draws] - mean
         axes.bar(at + width / 2, mean, width, yerr=[low, high], color=GREY, capsize=2, label="null")
         axes.legend(frameon=False)
     axes.set_xticks(at, [str(k) for k in ks])
     axes.set(xlabel="k", ylabel="KLD (nats)")
+    axes.set_title(title, fontsize="medium")
+    return figure
+
+
+def kld_lines(per_k: Mapping[str, Mapping[int, float]], *, title: str = "") -> "Figure":
+    """Return the divergence of several models, or by several metrics, as lines over k.
+
+    Parameters
+    ----------
+    per_k : mapping of name to (mapping of int to float)
+        Divergence in nats by k.
+    """
+    figure, (axes,) = panels(1, width=5.6, height=3.2)
+    for (name, values), color in zip(per_k.items(), palette(len(per_k))):
+        ks = sorted(values)
+        axes.plot(ks, [values[k] for k in ks], "o-", color=color, label=name)
+    axes.set_xticks(sorted({k for values in per_k.values() for k in values}))
+    axes.set(xlabel="k", ylabel="KLD (nats)")
+    axes.legend(frameon=False, fontsize="small")
     axes.set_title(title, fontsize="medium")
     return figure
 

@@ -294,6 +294,9 @@ def test_the_result_says_what_it_is():
     assert any("n = 12" in warning for warning in result.warnings)
     assert any("grows with k" in warning for warning in result.warnings)
     assert any("shuffled map" in warning for warning in result.warnings)
+    assert any("no window carries attribution at k = 6, 7, 8" in text for text in result.warnings)
+    whole = kmer_kld(codes, maps)
+    assert any("k = 8 makes" in warning for warning in whole.warnings)
     assert "given scores" in kmer_kld(codes, maps[:, 0]).metric
     assert result.to_dict()["per_k"].keys() == {"3", "4", "5", "6", "7", "8"}
     assert pickle.loads(pickle.dumps(result)).per_k.keys() == result.per_k.keys()
