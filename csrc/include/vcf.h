@@ -87,4 +87,33 @@ static void vcf_read(const uint8_t *text, int64_t size, int last, vcf_record *re
     }
 }
 
+/* Copy lines without what stands behind their fifth tab; return the bytes written. `state` is
+   where in a line the text before ended: VCF_FRESH, VCF_HEADER, or so many tabs behind. */
+enum { VCF_FRESH = -2, VCF_HEADER = -1 };
+
+static int64_t vcf_cut(const uint8_t *text, int64_t size, int64_t *state, uint8_t *out)
+{
+    int64_t at = 0, written = 0;
+    while (at < size) {
+        if (*state == VCF_FRESH)
+            *state = text[at] == '#' ? VCF_HEADER : 0;
+        while (*state >= 0 && *state < 5 && at < size && text[at] != '\n') {
+            *state += text[at] == '\t';
+            out[written++] = text[at++];
+        }
+        const uint8_t *found = memchr(text + at, '\n', (size_t)(size - at));
+        int64_t end = found ? found - text : size;
+        if (*state == VCF_HEADER) {
+            memcpy(out + written, text + at, (size_t)(end - at));
+            written += end - at;
+        }
+        if (found) {
+            out[written++] = '\n';
+            *state = VCF_FRESH;
+        }
+        at = found ? end + 1 : size;
+    }
+    return written;
+}
+
 #endif

@@ -14,3 +14,7 @@ def read_sites(
     np.ndarray,
     np.ndarray,
 ]: ...
+
+FRESH: int
+
+def cut_lines(text: bytes, state: int) -> tuple[bytes, int]: ...

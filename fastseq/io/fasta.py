@@ -86,7 +86,8 @@ class Genome:
         a stale one cannot shift a window.
         """
         name = fspath(path)
-        if name != "-" and first_bytes(name, len(SAVED)) == SAVED:
+        # what comes through a pipe comes once
+        if ospath.isfile(name) and first_bytes(name, len(SAVED)) == SAVED:
             return cls._open_saved(name)
         return _Reader(name).read()
 

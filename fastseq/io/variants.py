@@ -20,7 +20,7 @@ from fastseq.io.fasta import Genome
 from fastseq.io.files import first_bytes, sha256
 from fastseq.io.indexed import BCF, index_of
 from fastseq.io.tables import read_table
-from fastseq.io.vcf import BLOCK, read_vcf
+from fastseq.io.vcf import BLOCK, BYTE_ORDER_MARK, read_vcf
 from fastseq.sequence.alleles import Variants, every_snv
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def read_variants(
     Parameters
     ----------
     source : path-like, DataFrame or list of str
-        A VCF or BCF (``-``: VCF on standard input); a TSV, CSV or Parquet table or a DataFrame
+        A VCF or BCF (``-`` or a pipe: VCF only); a TSV, CSV or Parquet table or a DataFrame
         with columns chrom, pos, ref, alt and perhaps id, in any case; or texts
         ``chrom:pos:ref:alt``. ALT may hold several alleles with commas between.
     block : int
@@ -57,7 +57,7 @@ def read_variants(
         The table has no such columns, or a text is not of that form.
     """
     if isinstance(source, (str, PathLike)):
-        if fspath(source) == "-" or _is_vcf(first_bytes(source)):
+        if is_stream(source) or _is_vcf(first_bytes(source)):
             yield from read_vcf(source, block=block, regions=regions)
             return
         names = first_bytes(source).partition(b"\n")[0].decode("utf-8", "replace")
@@ -69,7 +69,15 @@ def read_variants(
         yield from _from_table(source, "the table", block)
 
 
+def is_stream(source: "Source | None") -> bool:
+    """Say whether variants can be read only once: standard input, or a pipe by name."""
+    if not isinstance(source, (str, PathLike)):
+        return False
+    return fspath(source) == "-" or Path(source).is_fifo()
+
+
 def _is_vcf(head: bytes) -> bool:
+    head = head.removeprefix(BYTE_ORDER_MARK).lstrip(b"\r\n")
     if head.startswith((b"##", b"#CHROM\tPOS\tID\tREF\tALT", BCF)) or not head.strip():
         return True
     fields = head.partition(b"\n")[0].split(b"\t")
@@ -222,7 +230,7 @@ def _fingerprint(source: "Source | None") -> dict | None:
     if source is None:
         return None
     if isinstance(source, (str, PathLike)):
-        if fspath(source) == "-":
+        if is_stream(source):
             return {"name": "-"}
         return {"name": Path(source).name, "sha256": sha256(source)}
     text = "\n".join(source) if isinstance(source, Sequence) else source.to_csv(index=False)
@@ -230,7 +238,9 @@ def _fingerprint(source: "Source | None") -> dict | None:
 
 
 def _is_indexed(source: "Source | None") -> bool:
-    return isinstance(source, (str, PathLike)) and index_of(source) is not None
+    if is_stream(source) or not isinstance(source, (str, PathLike)):
+        return False
+    return index_of(source) is not None
 
 
 def _named(value: "ContigMap | Regions") -> object:

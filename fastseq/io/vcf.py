@@ -7,6 +7,7 @@ header; what the records say counts, not what the header says.
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from os import PathLike, fspath
 
 import numpy as np
@@ -19,6 +20,7 @@ from fastseq.io.files import chunks
 from fastseq.io.indexed import BCF, IndexedVariants, bcf_lines, index_of
 from fastseq.sequence.alleles import Variants
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CONTIG = re.compile(rb"^##contig=<(?:.*?,)?ID=([^,>]+)")
 BLOCK = 65_536
 
@@ -55,6 +57,9 @@ def read_vcf(
     head = next(source, b"")
     if not head.strip():
         raise FormatError(f"{path}: empty; expected VCF")
+    head = head.removeprefix(BYTE_ORDER_MARK)
+    if b"\r" in head and b"\n" not in head:
+        raise FormatError(f"{path}: its lines end in CR alone; expected LF or CR LF")
     sites = _Sites(fspath(path), block)
     bcf = head.startswith(BCF)
     index = None if regions is None else index_of(path)
@@ -83,10 +88,10 @@ class _Sites:
         self.warned = False
 
     def read(self, head: bytes, source: Iterator[bytes]) -> Iterator[Variants]:
-        text, parts, held = head, [], 0
+        text, parts, held = b"", [], 0
         broken = None
         try:
-            for piece in source:
+            for piece in _sites_only(chain([head], source)):
                 # a text grows until it surely holds a block, so that each byte is scanned once
                 parts.append(piece)
                 held += len(piece)
@@ -183,3 +188,14 @@ class _Sites:
                 FastseqWarning,
                 stacklevel=2,
             )
+
+
+def _sites_only(source: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield a text piece by piece; where most of it lies behind the fifth column, without that."""
+    state = native.FRESH
+    for piece in source:
+        short, state = native.cut_lines(piece, state)
+        yield short
+        # in the middle of a record, and there was little to cut
+        if state >= 0 and len(short) > len(piece) // 4:
+            yield from source

@@ -14,7 +14,7 @@ from fastseq.errors import FastseqError, OptionError
 from fastseq.io.contigs import ContigMap
 from fastseq.io.fasta import Genome
 from fastseq.io.results import ResultFolder, is_single, to_frame, write_single
-from fastseq.io.variants import Regions, Source, VariantInput
+from fastseq.io.variants import Regions, Source, VariantInput, is_stream
 from fastseq.lower.ensemble import Runnable, lower_all
 from fastseq.lower.plan import Engine, Plan, Precision
 from fastseq.models.specs import OutputScale
@@ -311,7 +311,7 @@ def score_variants(
     run = scorer(model, genome, **options)
     source = VariantInput(variants, contig_map, regions, saturate, shard)
     if null:
-        if isinstance(variants, str) and variants == "-":
+        if is_stream(variants):
             raise OptionError("null= reads the variants twice; standard input gives them once")
         run = replace(run, null=shuffled_effects(run, source, null, seed=null_seed))
     if dry_run:
@@ -373,8 +373,7 @@ def _over_workers(
     """Share the parts of a folder among processes or a cluster; return the manifest."""
     model, options, *_, source = job
     members = model if isinstance(model, list | tuple) else [model]
-    streamed = isinstance(source.source, str) and source.source == "-"
-    if streamed or any(isinstance(member, Plan) for member in members):
+    if is_stream(source.source) or any(isinstance(member, Plan) for member in members):
         raise OptionError(
             "workers need models as modules or checkpoint paths, and variants from a file"
         )

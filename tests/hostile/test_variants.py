@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -32,6 +33,10 @@ def scored(genome: Genome, path, **options):
 
 
 LINES = {
+    "carriage returns": b"c\t5\t.\tT\tA\r\n",
+    "blank lines around": b"\n\nc\t5\t.\tT\tA\n\n\n",
+    "a header behind the records": b"c\t5\t.\tT\tA\n##late\n#CHROM\tPOS\n",
+    "3,000 samples": b"c\t5\t.\tT\tA\t.\t.\t.\tGT" + b"\t0|1" * 3000 + b"\n",
     "a tab at the end": b"c\t5\t.\tT\tA\t\n",
     "nul bytes": b"c\t5\t\x00\tT\tA\t.\t.\t\x00\n",
     "invalid utf-8": b"c\t5\t\xff\xfe\tT\tA\t.\t.\t\xff\n",
@@ -46,9 +51,10 @@ LINES = {
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_odd_lines_are_read_for_what_they_say(tmp_path, genome, name):
+@pytest.mark.parametrize("head", [b"##fileformat=VCFv4.2\n", b"\xef\xbb\xbf##a\n", b"\n", b""])
+def test_odd_lines_are_read_for_what_they_say(tmp_path, genome, name, head):
     path = tmp_path / "v.vcf"
-    path.write_bytes(b"##fileformat=VCFv4.2\n" + LINES[name])
+    path.write_bytes(head + LINES[name])
     (tmp_path / "plain.vcf").write_bytes(b"c\t5\t.\tT\tA\t.\t.\t.\n")
     frame, plain = scored(genome, path), scored(genome, tmp_path / "plain.vcf")
     assert frame.status.tolist() == ["ok"]
@@ -56,6 +62,15 @@ def test_odd_lines_are_read_for_what_they_say(tmp_path, genome, name):
 
 
 MARKED = {
+    "a gVCF's other alleles": (b"c\t5\t.\tT\t<*>,<NON_REF>\n", "symbolic"),
+    "mobile elements and copies": (b"c\t5\t.\tT\t<INS:ME:ALU>,<CN0>\n", "symbolic"),
+    "breakends": (b"c\t5\t.\tT\tT[c:7[,]c:7]T,.T,T.\n", "breakend"),
+    "a star": (b"c\t5\t.\tT\t*\n", "spanning_deletion"),
+    "REF in another case as ALT": (b"c\t5\t.\tTG\ttg\n", "ref_equals_alt"),
+    "the telomere": (b"c\t0\t.\tN\tA\n", "out_of_bounds"),
+    "a position behind the end": (b"c\t33\t.\tA\tC\n", "out_of_bounds"),
+    "an ambiguous REF": (b"c\t5\t.\tY\tA\n", "non_ACGT"),
+    "an ambiguous ALT": (b"c\t5\t.\tT\tR,N\n", "non_ACGT"),
     "a negative position": (b"c\t-5\t.\tT\tA\n", "out_of_bounds"),
     "a position of 30 digits": (b"c\t" + b"9" * 30 + b"\t.\tT\tA\n", "out_of_bounds"),
     "the largest position": (b"c\t999999999999999999\t.\tT\tA\n", "out_of_bounds"),
@@ -105,6 +120,8 @@ BROKEN = {
     "spaces for tabs": b"c 5 . T A . . .\n",
     "a binary file": bytes(range(256)) * 10,
     "half a gzip": gzip.compress(b"c\t5\t.\tT\tA\n" * 1000)[:-20],
+    "lines of an old Mac": b"##fileformat=VCFv4.2\rc\t5\t.\tT\tA\r",
+    "sixteen bits a letter": "##fileformat=VCFv4.2\nc\t5\t.\tT\tA\n".encode("utf-16"),
     "html": b"<html><body>404 not found</body></html>\n",
 }
 
@@ -162,3 +179,19 @@ def test_a_vcf_of_an_unknown_contig_beside_known_ones_goes_on(tmp_path, genome):
     with pytest.warns(FastseqWarning, match="no contig x"):
         frame = scored(genome, tmp_path / "v.vcf")
     assert frame.status.tolist() == ["unknown_contig", "ok"]
+
+
+def test_a_pipe_by_name_is_read_once(tmp_path, genome):
+    pipe, (one, two) = tmp_path / "pipe", (tmp_path / name for name in ("v.vcf", "g.fa"))
+    one.write_bytes(b"c\t5\t.\tT\tA\n" * 9000)
+    two.write_text(f">c\n{TEXT}\n")
+    expected = scored(genome, one)
+    os.mkfifo(pipe)
+    for content, read in (
+        (one, lambda: scored(genome, pipe)),
+        (two, lambda: scored(Genome.open(pipe), one)),
+    ):
+        writer = threading.Thread(target=pipe.write_bytes, args=(content.read_bytes(),))
+        writer.start()
+        assert read().equals(expected)
+        writer.join()

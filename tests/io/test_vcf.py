@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastseq._native import vcf as native
 from fastseq.errors import FastseqWarning, FormatError, MissingFileError
 from fastseq.io.vcf import read_vcf
 from tests.io.test_fasta import bgzip
@@ -165,3 +166,37 @@ def test_blocks_number_records_through_the_file(tmp_path):
     path.write_text("".join(f"c\t{n}\t.\tA\tC,G\n" for n in range(1, 11)))
     records = np.concatenate([block.record for block in read_vcf(path, block=3)])
     assert records.tolist() == [n for n in range(10) for _ in range(2)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+def test_lines_are_cut_behind_the_fifth_column_wherever_a_piece_ends(size):
+    body = [
+        "c\t1\tx\tA\tC\tq\t\t\tz\r",
+        "c\t2\ty\tA\tC",
+        "short\tline",
+        "",
+        "c\t3\t\t\t\t",
+        "#late\t" * 9,
+    ]
+    text = "\n".join(["##contig=<ID=c>", "#CHROM\tPOS" + "\ts" * 20, *body * 3]).encode()
+    expected = b"\n".join(
+        line if line.startswith(b"#") or line.count(b"\t") < 5
+        else b"\t".join(line.split(b"\t")[:5]) + b"\t"
+        for line in text.split(b"\n")
+    )  # fmt: skip
+    state, found = native.FRESH, b""
+    for at in range(0, len(text), size):
+        short, state = native.cut_lines(text[at : at + size], state)
+        found += short
+    assert found == expected
+
+
+def test_samples_are_not_held(tmp_path):
+    """Blocks of a file of 3 MB with long lines keep a text of a few bytes a record."""
+    path = tmp_path / "v.vcf"
+    path.write_text(
+        "##x\n" + "".join(f"c\t{n}\t.\tA\tC{chr(9)}{'0|1 ' * 400}\n" for n in range(2000))
+    )
+    blocks = list(read_vcf(path))
+    assert np.concatenate([block.pos for block in blocks]).tolist() == list(range(2000))
+    assert sum(len(block.text) for block in blocks) < 60_000
