@@ -181,7 +181,7 @@ class Run:
         return total / seen
 
     def grow(self) -> None:
-        """Grow trees: their own library's loop, the same data, checkpoint and history."""
+        """Grow trees or solve a ridge: a fit of its own, the same data, checkpoint and history."""
         if self.history:
             self.model.load_state_dict(self.best_weights)
             return
@@ -189,7 +189,7 @@ class Run:
         train, val = self.train_rows, self.val_rows
         kept = self.model.fit(
             self.codes[train], self.targets[train], self.codes[val], self.targets[val],
-            seed=self.seed,
+            seed=self.seed, weights=self.weights,
         )  # fmt: skip
         row = {"epoch": 1, **kept, **self.validate(self.model), "val_loss": kept["val_loss"]}
         self._remember({**row, "seconds": time.perf_counter() - begin}, None)

@@ -176,6 +176,13 @@ def _stretch(stages: tuple[Stage, ...], epochs: int) -> tuple[Stage, ...]:
 RECIPES: dict[str, Recipe] = {
     # AdamW under one cycle: the shortest way to a good network on 10^4 .. 10^5 rows
     "default": Recipe(),
+    # 10^4 .. 10^5 measured promoters, many of them near-copies: what a network lacks there is
+    # regularisation, not epochs (benchmarks/results/learn.dream_mini.json)
+    "promoters": Recipe(
+        stages=(Stage(30, lr=5e-3, weight_decay=0.1),), loss="mse", shift=3, precision="bfloat16"
+    ),
+    # for the k-mer ridge and for trees, which meet every row at once
+    "clusters": Recipe(loss="mse", cluster_weight=0.5),
     # D4's motif task, 14,000 rows of 200 bp: the small ResNet reaches a test AUROC of .97
     "motif": Recipe(stages=(Stage(4, lr=3e-3),), loss="bce", batch_size=128),
     # D2: AdamW until the validation stalls, then SGD at a tenth, weights averaged on a cosine

@@ -16,6 +16,7 @@ from fastseq.learn.loop import Run
 from fastseq.learn.parallel import own_device, world
 from fastseq.learn.recipes import Recipe
 from fastseq.models import checkpoints, registry
+from fastseq.models.kmer_ridge import KmerRidge
 from fastseq.models.specs import InputSpec, Scale, TargetSpec
 from fastseq.models.trees import Trees
 
@@ -159,7 +160,7 @@ def train(
         )
         if resume:
             saved.restore(run)
-        if isinstance(network, Trees):
+        if isinstance(network, (Trees, KmerRidge)):
             run.grow()
         else:
             run.fit()

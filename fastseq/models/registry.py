@@ -18,6 +18,7 @@ from fastseq.models.contenders import Camformers, Mt, Wztr
 from fastseq.models.dream import BHI, Dream, dream_attn, dream_cnn, dream_rnn
 from fastseq.models.genome import Basenji, BPNet, DeePromoter, DeepSTARR
 from fastseq.models.high_schoolers import HighSchoolers
+from fastseq.models.kmer_ridge import KmerRidge
 from fastseq.models.legnet import LegNet, LegNetMPRA, legnet_optimized, legnet_prixfixe
 from fastseq.models.motif_cnn import MotifCNN
 from fastseq.models.nad import NAD
@@ -108,6 +109,7 @@ TABLE = Catalogue(Entry(*row) for row in (
     ("basenji", Basenji, "pooled and dilated CNN", "Kelley et al. 2018", PAPER),
     ("esm", esm.ESM, "protein or 6-mer language model", "Lin et al. 2023", MIT, esm.PARAMETERS),
     ("lightgbm", Trees, "boosted trees over k-mers and bases", TUM, REPORT),
+    ("kmer_ridge", KmerRidge, "linear in k-mer counts, solved at once", TUM, REPORT),
     ("random_forest", random_forest, "forest over k-mers and bases", TUM, REPORT),
 ))  # fmt: skip
 

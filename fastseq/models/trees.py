@@ -116,6 +116,7 @@ class Trees(nn.Module):
         val_targets: np.ndarray,
         *,
         seed: int = 0,
+        weights: np.ndarray | None = None,
         threads: int | None = None,
         patience: int = 30,
     ) -> dict[str, float]:
@@ -127,6 +128,8 @@ class Trees(nn.Module):
         ----------
         codes, val_codes : uint8, (n, length)
         targets, val_targets : float, (n, tasks)
+        weights : float, (n,), optional
+            What each row counts.
         """
         lightgbm = load("lightgbm")
         forest = self.options["boosting"] == "rf"
@@ -134,7 +137,9 @@ class Trees(nn.Module):
         options = {**self.options, "seed": seed, "num_threads": threads or torch.get_num_threads()}
         self.boosters, found = [], []
         for task in range(targets.shape[1]):
-            train = lightgbm.Dataset(seen, targets[:, task].copy(), free_raw_data=False)
+            train = lightgbm.Dataset(
+                seen, targets[:, task].copy(), weight=weights, free_raw_data=False
+            )
             valid = lightgbm.Dataset(held, val_targets[:, task].copy(), reference=train)
             losses: dict = {}
             calls = [lightgbm.record_evaluation(losses)]
