@@ -209,6 +209,8 @@ def read(graph: fx.GraphModule) -> Chain:
             shapes.append(tuple(node.meta["shape"]))
         elif node.op == "get_attr":
             constants[node] = _attribute(graph, node.target)
+        elif _is_identity(node) and node.args[0] in values:
+            values[node] = values[node.args[0]]
         elif node.op != "output":
             reason = _refusal(node, values, constants)
             if reason is None:
@@ -226,6 +228,13 @@ def read(graph: fx.GraphModule) -> Chain:
     live, outputs = _live(steps, [values[node] for node in frontier])
     suffix = _suffix(graph, frontier, rest, answer)
     return Chain(live, _shapes(shapes[0], live), outputs, suffix, walls)
+
+
+def _is_identity(node: fx.Node) -> bool:
+    """Return whether a node only gives back its input, such as a flattening of one axis."""
+    if node.target not in HOMOGENEOUS - {aten.neg.default}:
+        return False
+    return tuple(node.meta["shape"]) == tuple(node.args[0].meta["shape"])  # type: ignore[union-attr]
 
 
 def _attribute(root: Any, path: str) -> Any:

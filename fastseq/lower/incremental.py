@@ -14,6 +14,7 @@ from torch import Tensor, fx
 from fastseq._native import cpu
 from fastseq.arrays import UNKNOWN, Codes
 from fastseq.lower import chain as chains
+from fastseq.lower import ops
 from fastseq.lower.bound import Bound, bound
 from fastseq.lower.delta_native import NativeDeltas, refusals
 from fastseq.lower.delta_torch import Sites, TorchDeltas
@@ -32,8 +33,10 @@ BEHIND_WALL = 64
 MOST_FLOATS = 1 << 24
 # `resolve` thinks in bytes, of which a core moves about as many a second as this many operations
 OPERATIONS = 64
-# speed on differences over PyTorch's on full maps, and what a step and an edit cost beside
+# speed over PyTorch's on full maps: of differences; of full maps by Winograd's products and by the
+# other native convolutions; what a reference, kept open, takes beside a forward pass
 NATIVE_RATE, TORCH_RATE = 1.6, 0.5
+FEWER_PRODUCTS, DIRECT, OPEN = 2.1, 1.25, 1.6
 NATIVE_STEP, TORCH_STEP, EDIT_OPERATIONS = 5e6, 12e6, 6e4
 
 
@@ -238,16 +241,31 @@ class DeltaEngine:
 
         Notes
         -----
-        The unit is an operation at the speed of a full forward pass by PyTorch. The rates and the
-        price of a step were measured on the residual, DeepSTARR-like and BPNet networks of
+        The unit is an operation at the speed of PyTorch. The rates and the price of a step were
+        measured on the residual, DeepSTARR-like and BPNet networks of
         ``benchmarks/lower/bench_incremental.py``.
         """
+        full = self._forward_cost
         changed = self.bound.delta - self.bound.suffix
         rate, step = (TORCH_RATE, TORCH_STEP) if self.slow else (NATIVE_RATE, NATIVE_STEP)
         each = changed / rate + self.bound.suffix
         together = self._together if edits < EDITS_ALONE else 1
-        once = self.bound.full + step * len(self.chain.steps) / together
-        return Cost((edits + 1) * self.bound.full, once + edits * (each + EDIT_OPERATIONS))
+        once = OPEN * full + step * len(self.chain.steps) / together
+        return Cost((edits + 1) * full, once + edits * (each + EDIT_OPERATIONS))
+
+    @cached_property
+    def _forward_cost(self) -> float:
+        """Operations of a forward pass as the plan runs it, at the speed of PyTorch."""
+        if not self._references.is_native:
+            return self.bound.full
+        fewer = sum(
+            2 * step.arguments["weight"].numel() * step.shape[1]
+            for step in self.chain.steps
+            if step.function is ops.conv
+            and step.stride == step.dilation == step.arguments["groups"] == 1
+            and step.inputs != (0,)
+        )
+        return fewer / FEWER_PRODUCTS + max(0, self.bound.full - fewer) / DIRECT
 
     def explain(self, edits: int) -> list[str]:
         """Return how so many edits of a sequence run, what they can win at most, and why.

@@ -38,12 +38,18 @@ class References:
         The input channels at each code.
     native_layers : bool
         Whether convolutions may run in native code; if not, PyTorch does.
+
+    Attributes
+    ----------
+    is_native : bool
+        Whether they do.
     """
 
     def __init__(self, chain: Chain, table: Tensor, *, native_layers: bool) -> None:
         self.chain, self.table = chain, table
         self._layers: dict[int, Callable[..., Tensor]] = {}
-        if native_layers and cpu.current() != "portable":
+        self.is_native = native_layers and cpu.current() != "portable"
+        if self.is_native:
             for number, step in enumerate(chain.steps):
                 if step.function is ops.conv and step.arguments["groups"] == 1:
                     self._layers[number] = self._layer(step)
