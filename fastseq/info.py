@@ -23,7 +23,8 @@ def info() -> dict[str, object]:
         ``fastseq``, ``python``, ``system`` and ``cores``; ``native``: ``modules`` that were built,
         ``paths`` through them that this processor can take, the ``path`` taken (FASTSEQ_CPU
         chooses another); ``extras``: extra -> {package: version or None}; ``missing``: one
-        sentence per absent extra; ``devices``: one line each.
+        sentence per absent extra; ``devices``: one line each; ``fused``: what plans merge on each
+        kind of device, and why they do not where they do not.
 
     Examples
     --------
@@ -52,6 +53,7 @@ def info() -> dict[str, object]:
         "extras": extras,
         "missing": missing,
         "devices": _devices(),
+        "fused": _fused(),
     }
 
 
@@ -71,6 +73,21 @@ def _devices() -> list[str]:
     for number in range(torch.cuda.device_count()):
         lines.append(f"cuda:{number}, {torch.cuda.get_device_name(number)}")
     return lines
+
+
+def _fused() -> list[str]:
+    if find_spec("torch") is None:
+        return []
+    support = import_module("fastseq_kernels.support")
+    cuda = import_module("torch").device("cuda")
+    refused = "; ".join(support.machine(cuda))
+    kernels = ", ".join(support.CHECKS)
+    state = f"do not run here: {refused}" if refused else "run here"
+    return [
+        f"on the CPU, convolutions with bias, skip, activation and pool in one pass of native "
+        f"{cpu.current()} code or of oneDNN, normalisation folded (plan.explain() says which)",
+        f"on a GPU, Triton kernels ({kernels}) {state}",
+    ]
 
 
 also_verb(__name__)

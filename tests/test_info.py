@@ -20,3 +20,10 @@ def test_the_path_is_the_one_that_runs():
 
 def test_everything_said_is_json():
     assert json.loads(json.dumps(fastseq.info())) == fastseq.info()
+
+
+def test_what_plans_fuse_is_said_for_both_kinds_of_device():
+    on_cpu, on_gpu = fastseq.info()["fused"]
+    assert cpu.current() in on_cpu
+    assert "conv1d" in on_gpu
+    assert "PyTorch sees no GPU" in on_gpu or "run here" in on_gpu

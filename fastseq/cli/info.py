@@ -34,6 +34,8 @@ def command(as_json: bool) -> None:
         f"Native code runs {native['path']} (of {', '.join(native['paths'])}): "
         f"{', '.join(native['modules'])}."
     )
+    for sentence in found["fused"]:
+        click.echo(f"Plans fuse {sentence}.")
     for extra, packages in found["extras"].items():
         there = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
         click.echo(f"Extra {extra}: {there or 'not installed'}.")
