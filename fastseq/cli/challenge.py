@@ -11,13 +11,36 @@ from fastseq._lazy import load
 COLUMNS = ("n", "weight", "r", "r2", "rho")
 
 
+def subsets_of(path: str, positions: np.ndarray, fold: str | None) -> dict[str, np.ndarray]:
+    """Return the challenge's subsets as rows of the caller's table.
+
+    Parameters
+    ----------
+    path : str
+        The challenge's folder, or a JSON file of subsets by fold.
+    positions : int64, (n,)
+        The challenge's position of each row.
+    fold : str, optional
+        Fold of the JSON file; "val" for none and for "all".
+
+    Raises
+    ------
+    MissingFileError, FormatError, TableError
+        The subsets cannot be read.
+    """
+    return load("fastseq.learn.subsets").read_subsets(
+        path,
+        fold="val" if fold in (None, "all") else fold,
+        positions=positions,
+        rows=int(positions.max()) + 1,
+    )
+
+
 def judge_subsets(
     y_true: np.ndarray,
     y_hat: np.ndarray,
-    path: str,
-    positions: np.ndarray,
+    subsets: Mapping[str, np.ndarray],
     *,
-    fold: str | None = None,
     draws: int = 0,
 ) -> dict[str, Any]:
     """Return both scores and the figures of each subset, in JSON values.
@@ -25,29 +48,17 @@ def judge_subsets(
     Parameters
     ----------
     y_true, y_hat : float, (n,)
-    path : str
-        The challenge's folder, or a JSON file of subsets by fold.
-    positions : int64, (n,)
-        The challenge's position of each row.
-    fold : str, optional
-        Fold of the JSON file; "val" for none and for "all".
+    subsets : dict of str to int arrays
+        As `subsets_of` returns them.
     draws : int
         Draws of a tenth of every subset; the central 95 % of their scores is told. r^2 of so few
         rows lies above that of all where a model explains little, and so may the interval.
 
     Raises
     ------
-    MissingFileError, FormatError, TableError
-        The subsets cannot be read.
     TargetError
         A prediction is not finite.
     """
-    subsets = load("fastseq.learn.subsets").read_subsets(
-        path,
-        fold="val" if fold in (None, "all") else fold,
-        positions=positions,
-        rows=int(positions.max()) + 1,
-    )
     evaluate = load("fastseq.learn.evaluate")
     score = evaluate.dream_score(y_true, y_hat, subsets)
     told = {

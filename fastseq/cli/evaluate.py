@@ -8,8 +8,10 @@ import numpy as np
 
 import fastseq
 from fastseq._lazy import load
-from fastseq.cli.challenge import as_lines, judge_subsets
+from fastseq.cli import several
+from fastseq.cli.challenge import as_lines, judge_subsets, subsets_of
 from fastseq.cli.columns import choose_columns
+from fastseq.cli.genome import as_table, genome_options, rows_of_genome
 from fastseq.cli.options import (
     ensemble,
     json_option,
@@ -17,6 +19,7 @@ from fastseq.cli.options import (
     note,
     quiet,
     running_options,
+    seed_option,
     verb,
 )
 from fastseq.errors import TableError, TargetError
@@ -27,7 +30,9 @@ HELD_OUT = ("test", "val", "valid", "validation")
 
 @verb("evaluate")
 @models_option
-@click.option("--data", required=True, metavar="FILE", help="Table (TSV, CSV, Parquet), or '-'.")
+@click.option("--data", metavar="FILE", help="Table (TSV, CSV, Parquet), or '-'.")
+@genome_options
+@seed_option
 @click.option("--sequence-column", metavar="NAME", help="Column with the sequences.")
 @click.option("--target-column", metavar="NAME", help="Column with the measurements.")
 @click.option("--fold-column", metavar="NAME", help="Column that says which rows are held out.")
@@ -47,12 +52,28 @@ HELD_OUT = ("test", "val", "valid", "validation")
     "--bootstrap", type=click.IntRange(1), metavar="N",
     help="Also the central 95 % of these scores over N draws of a tenth of every subset.",
 )  # fmt: skip
+@click.option(
+    "--threshold", type=float,
+    help="Measurements from here on are a class of their own, and so are predictions.",
+)  # fmt: skip
+@click.option(
+    "--each", is_flag=True,
+    help="Also every model by itself, their ranks and the correlations between them.",
+)  # fmt: skip
+@click.option(
+    "--fit-on", metavar="WORD",
+    help="With --each: fold whose rows fit a linear regression over the models.",
+)  # fmt: skip
+@click.option(
+    "--bad-rows", type=click.Choice(["refuse", "drop"]), default="refuse", show_default=True,
+    help="Rows that cannot be read or have no finite measurement.",
+)  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Also write name, measured and predicted.")
 @running_options
 @json_option
 def command(
     models: tuple[str, ...],
-    data: str,
+    data: str | None,
     sequence_column: str | None,
     target_column: str | None,
     fold_column: str | None,
@@ -60,7 +81,12 @@ def command(
     subsets: str | None,
     position_column: str | None,
     bootstrap: int | None,
+    threshold: float | None,
+    each: bool,
+    fit_on: str | None,
+    bad_rows: str,
     output: str | None,
+    seed: int,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -69,50 +95,125 @@ def command(
     \b
     Example:
       fastseq evaluate --model model.safetensors --data promoters.tsv.gz --fold val
+      fastseq evaluate -m model.safetensors --data mpra.tsv --threshold 1.047
+      fastseq evaluate -m a.safetensors -m b.safetensors --data t.tsv --each --fit-on val
       fastseq evaluate -m model.safetensors --data test.tsv --subsets challenge/ --bootstrap 10000
     """
     if subsets is None and (bootstrap or position_column):
         raise click.UsageError("--bootstrap and --position-column need --subsets")
-    table = read_table(data, text=[sequence_column or "seq"])
+    if fit_on is not None and not each:
+        raise click.UsageError("--fit-on needs --each")
+    rows = rows_of_genome(data, options, seed)
+    where = data or "the genome"
+    if rows is None:
+        table = read_table(where, text=[sequence_column or "seq"])
+    else:
+        table = as_table(rows)
     named = [target_column] if target_column else []
-    columns = choose_columns(table, sequence_column, named, fold_column, where=data)
+    columns = choose_columns(table, sequence_column, named, fold_column, where=where)
     for guess in columns.guesses:
         note(guess)
-    if columns.fold is not None:
-        words = table[columns.fold].to_numpy(dtype=str)
-        there = sorted(set(words))
-        fold = fold or next((word for word in HELD_OUT if word in there), "all")
-        if fold != "all":
-            table = table.loc[words == fold]
-            note(f"{len(table):,} of {len(words):,} rows have {columns.fold} = {fold}")
-        if not len(table):
-            raise TableError(f"{data}: no row has {columns.fold} = {fold}; there is {there}")
+    judged, fit, fold = _folds(table, columns.fold, fold, fit_on, where)
+    table, judged, fit = table[judged | fit], judged[judged | fit], fit[judged | fit]
     (target,) = columns.targets
+    good = _good_rows(table, columns.sequence, target, where, bad_rows)
+    table, judged, fit = table[good], judged[good], fit[good]
     y_true = table[target].to_numpy(dtype=float)
-    bad = np.flatnonzero(~np.isfinite(y_true))
-    if bad.size:
-        raise TargetError(
-            f"{data}: row {table.index[bad[0]]} has no finite {target} ({bad.size} of "
-            f"{len(table)} rows); leave such rows out"
-        )
-    seqs = table[columns.sequence].astype(str).tolist()
-    y_hat = fastseq.predict(ensemble(models), seqs, progress=not quiet(), **options)
-    if y_hat.ndim != 1:
-        raise TargetError(f"the model gives {y_hat.shape[1:]} answers; evaluate compares one")
-    figures = {"rows": len(y_true), **judge(y_true, y_hat)}
-    told = None
+    predictions = _predictions(models, table[columns.sequence].tolist(), each, options)
+    weights = {}
+    if fit_on is not None:
+        predictions, weights = several.combine(y_true, predictions, fit)
+    y_true, table = y_true[judged], table[judged]
+    predictions = {name: values[judged] for name, values in predictions.items()}
+    y_hat = np.mean([predictions[name] for name in predictions if name in models], axis=0)
+    if each and len(models) > 1:
+        predictions[several.MEAN] = y_hat
+    scale = load("fastseq.models.checkpoints").describe(models[0])["target_spec"]["scale"]
+    figures = {
+        name: judge(y_true, values, threshold, 0.0 if scale == "logit" else 0.5)
+        for name, values in {"": y_hat, **predictions}.items()
+    }
+    told: dict[str, Any] = {"data": where, "target": target, "rows": len(y_true), **figures[""]}
+    parts = None
     if subsets is not None:
-        place = _positions(table, position_column, data)
-        told = judge_subsets(y_true, y_hat, subsets, place, fold=fold, draws=bootstrap or 0)
+        parts = subsets_of(subsets, _positions(table, position_column, where), fold)
+        told["challenge"] = judge_subsets(y_true, y_hat, parts, draws=bootstrap or 0)
+    if each:
+        own = {name: figures[name] for name in predictions}
+        told["each"] = several.judge_each(y_true, predictions, own, parts, bootstrap or 0)
+        told["each"]["weights"] = weights
     if output is not None:
-        held = {"name": table.index, "y": y_true, "y_hat": y_hat}
+        apart = {f"y_hat_{name}": values for name, values in predictions.items()} if each else {}
+        held = {"name": table.index, "y": y_true, "y_hat": y_hat, **apart}
         write_table(load("pandas").DataFrame(held), output)
     if as_json:
-        challenge = {} if told is None else {"challenge": told}
-        click.echo(json.dumps({"data": data, "target": target, **figures, **challenge}, indent=2))
+        click.echo(json.dumps(told, indent=2))
         return
-    lines = [f"{name}\t{value:.6g}" for name, value in figures.items()]
-    click.echo("\n".join([*lines, *(as_lines(told) if told else [])]))
+    lines = [
+        f"{name}\t{value:.6g}" for name, value in [("rows", len(y_true)), *figures[""].items()]
+    ]
+    lines += as_lines(told["challenge"]) if "challenge" in told else []
+    lines += several.as_lines(told["each"]) if each else []
+    click.echo("\n".join(lines))
+
+
+def _folds(
+    table: Any, column: str | None, fold: str | None, fit_on: str | None, where: str
+) -> tuple[np.ndarray, np.ndarray, str | None]:
+    """Return which rows are judged, which fit a combination, and the word of those judged."""
+    everything, none = np.ones(len(table), bool), np.zeros(len(table), bool)
+    if column is None:
+        if fit_on is not None:
+            raise TableError(f"{where}: --fit-on needs a column of folds (--fold-column)")
+        return everything, none, fold
+    words = table[column].to_numpy(dtype=str)
+    there = sorted(set(words.tolist()))
+    if fold is None:
+        held = [word for word in HELD_OUT if word in there and word != fit_on]
+        fold = held[0] if held else "all"
+    for word in {fold, fit_on} - {"all", None}:
+        if word not in there:
+            raise TableError(f"{where}: no row has {column} = {word}; there is {', '.join(there)}")
+    if fold == fit_on:
+        raise TableError(f"{where}: rows of {fold} cannot both fit the combination and judge it")
+    judged = everything if fold == "all" else words == fold
+    if fold != "all":
+        note(f"{judged.sum():,} of {len(words):,} rows have {column} = {fold}")
+    return judged, none if fit_on is None else words == fit_on, fold
+
+
+def _good_rows(table: Any, sequence: str, target: str, where: str, bad_rows: str) -> np.ndarray:
+    """Return which rows can be judged; name the others, and refuse them unless told otherwise."""
+    dataset, pandas = load("fastseq.learn.dataset"), load("pandas")
+    numbers = pandas.to_numeric(table[target], errors="coerce").to_numpy(dtype=float)
+    good = {
+        "an unreadable sequence": dataset.readable(table[sequence].tolist()),
+        f"no finite {target}": np.isfinite(numbers),
+    }
+    named = [dataset.name_rows(what, ok, table.index) for what, ok in good.items() if not ok.all()]
+    if named and bad_rows == "refuse":
+        raise TargetError(f"{where}: {'; '.join(named)} (--bad-rows drop leaves them out)")
+    for text in named:
+        note(f"left out: {text}")
+    kept = np.logical_and.reduce(list(good.values()))
+    if not kept.any():
+        raise TableError(f"{where}: no row with a readable sequence and a finite {target} is left")
+    return kept
+
+
+def _predictions(
+    models: tuple[str, ...], seqs: list[str], each: bool, options: dict[str, Any]
+) -> dict[str, np.ndarray]:
+    """Return the predictions by model; of an ensemble that is not taken apart, under its first."""
+    wanted = {model: model for model in models} if each else {models[0]: ensemble(models)}
+    found = {
+        name: fastseq.predict(model, seqs, progress=not quiet(), **options)
+        for name, model in wanted.items()
+    }
+    for values in found.values():
+        if values.ndim != 1:
+            raise TargetError(f"the model gives {values.shape[1:]} answers; evaluate compares one")
+    return found
 
 
 def _positions(table: Any, column: str | None, where: str) -> np.ndarray:
@@ -128,9 +229,26 @@ def _positions(table: Any, column: str | None, where: str) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def judge(y_true: np.ndarray, y_hat: np.ndarray) -> dict[str, float]:
-    """Return the figures that suit the measurements: of ranking for 0/1, else of regression."""
+def judge(
+    y_true: np.ndarray, y_hat: np.ndarray, threshold: float | None = None, cut: float = 0.5
+) -> dict[str, float]:
+    """Return the figures that suit the measurements: of regression, of ranking for 0/1, or both.
+
+    Parameters
+    ----------
+    y_true, y_hat : float, (n,)
+    threshold : float, optional
+        Measurements and predictions from here on are positive: a regressor as a classifier.
+    cut : float
+        Where predictions of classes become positive.
+    """
     metrics = load("fastseq.learn.metrics")
     classes = set(np.unique(y_true)) <= {0.0, 1.0}
-    names = ("auroc", "auprc") if classes else ("pearson", "spearman", "r2", "mse")
-    return {name: getattr(metrics, name)(y_true, y_hat) for name in names}
+    names = () if classes else ("pearson", "spearman", "r2", "mse")
+    found = {name: getattr(metrics, name)(y_true, y_hat) for name in names}
+    if not classes and threshold is None:
+        return found
+    cut = cut if threshold is None else threshold
+    labels = y_true if classes else y_true >= cut
+    found |= {name: getattr(metrics, name)(labels, y_hat) for name in ("auroc", "auprc")}
+    return {**found, "accuracy": metrics.accuracy(labels, y_hat, cut)}

@@ -1,6 +1,7 @@
-"""A trained model from a table of sequences and labels."""
+"""A trained model from a table of sequences and labels, or from a genome and its tracks."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 
 import fastseq
 from fastseq.cli.columns import choose_columns
+from fastseq.cli.genome import genome_options, rows_of_genome
 from fastseq.cli.options import (
+    QUIET,
     device_option,
     json_option,
     note,
@@ -36,7 +39,8 @@ def setting(text: str) -> tuple[str, Any]:
 
 
 @verb("train")
-@click.option("--data", required=True, metavar="FILE", help="Table (TSV, CSV, Parquet), or '-'.")
+@click.option("--data", metavar="FILE", help="Table (TSV, CSV, Parquet), or '-'.")
+@genome_options
 @click.option("--model", required=True, metavar="NAME", help="See 'fastseq models list'.")
 @output_option("model.safetensors", "Checkpoint; the best epoch so far is always there.")
 @click.option("--sequence-column", metavar="NAME", help="Column with the sequences.")
@@ -45,7 +49,10 @@ def setting(text: str) -> tuple[str, Any]:
     help="Column to predict; may be repeated.",
 )  # fmt: skip
 @click.option("--fold-column", metavar="NAME", help="Column that says train or val.")
-@click.option("--validation", metavar="SHARE|FILE", help="A share such as 0.1, or another table.")
+@click.option(
+    "--validation", "--split", metavar="SHARE|FILE",
+    help="A share such as 0.1, drawn by --seed; random:.7/.3; or another table.",
+)  # fmt: skip
 @click.option("--recipe", default="default", show_default=True, help="How the training goes.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data, in all.")
 @click.option("--lr", type=float, help="Highest learning rate.")
@@ -67,7 +74,7 @@ def setting(text: str) -> tuple[str, Any]:
 @click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
 @json_option
 def command(
-    data: str,
+    data: str | None,
     model: str,
     output: str,
     sequence_column: str | None,
@@ -86,24 +93,30 @@ def command(
     device: str | None,
     resume: bool,
     as_json: bool,
+    **genome: Any,
 ) -> None:
     """Train a model on sequences with labels and keep its best epoch.
 
     Columns that are not named are guessed where there is one candidate, and the guess is told.
     Labels that are all 0 or 1 make a classifier. Bases that all rows share at their ends become
-    the construct's flanks. Ctrl-C leaves the best epoch so far, and --resume goes on.
+    the construct's flanks. Ctrl-C leaves the best epoch so far, and --resume goes on. Under
+    torchrun all processes share every batch.
 
     \b
     Example:
       fastseq train --data promoters.tsv.gz --model tum_resnet --sequence-column seq \\
           --target-column expression --fold-column fold -o model.safetensors
+      fastseq train --bed peaks.bed --fasta genome.fa --bigwig atac.bw --length 2048 \\
+          --valid-chroms chr9 --test-chroms chr8 --drop-chroms chrY --model basenji
     """
-    table = read_table(data, text=[sequence_column or "seq"])
-    columns = choose_columns(table, sequence_column, target_columns, fold_column, where=data)
-    for guess in columns.guesses:
-        note(guess)
-    if not pad:
-        _same_length(table[columns.sequence].astype(str).str.len().to_numpy(), data)
+    # of the processes that torchrun starts, the first one speaks
+    speaks = os.environ.get("RANK", "0") == "0"
+    if not speaks:
+        click.get_current_context().meta[QUIET] = True
+    rows = rows_of_genome(data, genome, seed)
+    reading: dict[str, Any] = {}
+    if rows is None:
+        rows, reading = _of_table(str(data), sequence_column, target_columns, fold_column, pad)
     changes = dict(map(setting, settings)) | {
         name: value
         for name, value in [("epochs", epochs), ("lr", lr), ("batch_size", batch_size)]
@@ -111,13 +124,10 @@ def command(
     }
     result = fastseq.train(
         model,
-        table,
+        rows,
         recipe=recipe,
         validation=_share(validation),
         sizes=dict(map(setting, sizes)),
-        sequence=columns.sequence,
-        target=list(columns.targets),
-        fold=columns.fold or "fold",
         bad_rows=bad_rows,
         pad=pad,
         seed=seed,
@@ -125,8 +135,11 @@ def command(
         resume=resume,
         device=device,
         progress=not quiet(),
+        **reading,
         **changes,
     )
+    if not speaks:
+        return
     if result.dropped:
         note(f"left out: {result.dropped}")
     spec: Any = result.model.input_spec
@@ -142,6 +155,27 @@ def command(
     shown = {name: value for name, value in result.best.items() if name not in UNTOLD}
     figures = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
     click.echo(f"{output}: best epoch {result.best['epoch']} of {len(result.history)}: {figures}")
+
+
+def _of_table(
+    data: str,
+    sequence: str | None,
+    targets: tuple[str, ...],
+    fold: str | None,
+    pad: bool,
+) -> tuple[Any, dict[str, Any]]:
+    """Return a table and which of its columns hold what."""
+    table = read_table(data, text=[sequence or "seq"])
+    columns = choose_columns(table, sequence, targets, fold, where=data)
+    for guess in columns.guesses:
+        note(guess)
+    if not pad:
+        _same_length(table[columns.sequence].astype(str).str.len().to_numpy(), data)
+    return table, {
+        "sequence": columns.sequence,
+        "target": list(columns.targets),
+        "fold": columns.fold or "fold",
+    }
 
 
 def _same_length(lengths: np.ndarray, where: str) -> None:

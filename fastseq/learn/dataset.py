@@ -114,10 +114,10 @@ def read(
         raise ShapeError(f"{len(seqs)} sequences have {len(labels)} targets; expected one each")
     names = names or [f"y{task}" if labels.shape[1] > 1 else "y" for task in range(labels.shape[1])]
     good = {
-        "an unreadable sequence": _readable(seqs),
+        "an unreadable sequence": readable(seqs),
         "a target that is no finite number": np.isfinite(labels).all(1),
     }
-    dropped = "; ".join(_name_rows(what, ok) for what, ok in good.items() if not ok.all())
+    dropped = "; ".join(name_rows(what, ok) for what, ok in good.items() if not ok.all())
     if dropped and bad_rows == "refuse":
         raise TargetError(f"{dropped} (pass bad_rows='drop' to train without them)")
     keep = np.logical_and.reduce(list(good.values()))
@@ -282,7 +282,7 @@ def _encoded(seqs: Text | Ragged, pad: bool) -> Codes:
     return codes
 
 
-def _readable(seqs: Text | Ragged) -> np.ndarray:
+def readable(seqs: Text | Ragged) -> np.ndarray:
     """Return which rows hold IUPAC letters, at least one and nothing else."""
     if isinstance(seqs, Ragged) or (isinstance(seqs, np.ndarray) and seqs.dtype == np.uint8):
         # one buffer: encoding names its first bad letter
@@ -294,7 +294,9 @@ def _readable(seqs: Text | Ragged) -> np.ndarray:
     )
 
 
-def _name_rows(what: str, ok: np.ndarray) -> str:
+def name_rows(what: str, ok: np.ndarray, names: Sequence | None = None) -> str:
+    """Return how many rows are not ok, and the first five of them, by number or by name."""
     bad = np.flatnonzero(~ok)
-    first = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+    first = ", ".join(str(row if names is None else names[row]) for row in bad[:5])
+    first += ", ..." if len(bad) > 5 else ""
     return f"{len(bad)} of {len(ok)} rows have {what}: row {first}"

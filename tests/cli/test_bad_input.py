@@ -175,9 +175,12 @@ def test_gaps_are_unknown_bases(run, model):
 
 
 def test_sizes_a_network_cannot_have(run, table):
-    for size in ("channels=-3", "channels=x"):
+    for size, message in (
+        ("channels=-3", "channels=-3; expected whole numbers of 1 or more"),
+        ("channels=x", "tum_cnn cannot be built with"),
+    ):
         result = run("train", "--data", table, "--model", "tum_cnn", "--size", size, "-q")
-        assert "tum_cnn cannot be built with" in one_line(result)
+        assert message in one_line(result)
 
 
 @pytest.mark.parametrize("verb", ["kmers", "encode"])

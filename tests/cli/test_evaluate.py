@@ -4,8 +4,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import fastseq
+from fastseq.learn import metrics
+from fastseq.learn.ensemble import fit_ensemble
 from fastseq.learn.subsets import FILES
 from tests.cli.conftest import one_line, parsed
 
@@ -99,3 +102,73 @@ def test_subsets_that_cannot_be_read(run, common, options, message):
 def test_options_of_subsets_need_subsets(run, model, table):
     for options in (["--bootstrap", 9], ["--position-column", "row"]):
         assert run("evaluate", "-m", model, "--data", table, *options).exit_code == 2
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Return the path of another small checkpoint for 40 bp."""
+    torch.manual_seed(1)
+    return fastseq.models.save(
+        fastseq.models.build("tum_cnn", length=40), tmp_path / "o.safetensors"
+    )
+
+
+def test_a_regressor_is_judged_as_a_classifier(run, common, model):
+    found = parsed(run(*common, "--threshold", 0.5, "--json"))
+    frame = pd.read_csv("t.tsv", sep="\t")
+    y_hat, active = fastseq.predict(str(model), frame["seq"].tolist()), frame["gc"] >= 0.5
+    assert found["accuracy"] == pytest.approx(((y_hat >= 0.5) == active).mean())
+    assert found["auroc"] == pytest.approx(metrics.auroc(active.to_numpy(), y_hat))
+    assert {"pearson", "r2", "auprc"} <= found.keys()
+
+
+def test_models_are_ranked_correlated_and_combined(run, common, model, other):
+    frame = pd.read_csv("t.tsv", sep="\t")
+    frame["fold"] = np.where(np.arange(len(frame)) % 2, "val", "test")
+    frame.to_csv("t.tsv", sep="\t", index=False)
+    options = [option for option in common if option not in ("--fold", "all")]
+    arguments = (*options, "-m", other, "--each", "--bootstrap", 20)
+    found = parsed(run(*arguments, "--fit-on", "val", "--fold", "test", "--json"))["each"]
+    names = [str(model), str(other), "regression", "mean"]
+    assert list(found["models"]) == names
+    ranks = [figures["pearson_rank"] for figures in found["models"].values()]
+    assert sum(ranks) == pytest.approx(10)
+    seqs, fit = frame["seq"].tolist(), (frame["fold"] == "val").to_numpy()
+    apart = {name: fastseq.predict(name, seqs) for name in names[:2]}
+    weights = fit_ensemble(
+        frame["gc"].to_numpy()[fit], {name: values[fit] for name, values in apart.items()}
+    )
+    assert found["weights"]["intercept"] == pytest.approx(weights.intercept, rel=1e-4)
+    assert found["correlations"]["names"] == names
+    matrix = np.array(found["correlations"]["pearson"])
+    one, two = (values[~fit] for values in apart.values())
+    assert matrix[0, 1] == pytest.approx(np.corrcoef(one, two)[0, 1], abs=1e-6)
+    lines = run(*arguments, "--fit-on", "val").stdout.splitlines()
+    assert any(line.startswith("correlation\t") for line in lines)
+    assert any(line.startswith("weight of intercept\t") for line in lines)
+
+
+def test_rows_that_cannot_be_judged_are_counted_and_named(run, common):
+    frame = pd.read_csv("t.tsv", sep="\t")
+    frame.loc[[3, 5], "gc"] = np.nan
+    frame.loc[7, "seq"] = "AC!T"
+    frame.to_csv("t.tsv", sep="\t", index=False)
+    options = [option for option in common if option != "-q"]
+    message = one_line(run(*common))
+    assert "1 of 60 rows have an unreadable sequence: row 7" in message
+    assert "2 of 60 rows have no finite gc: row 3, 5 (--bad-rows drop leaves them out)" in message
+    done = run(*options, "--bad-rows", "drop", "--json")
+    assert json.loads(done.stdout)["rows"] == 57
+    assert "left out: 2 of 60 rows" in done.stderr
+
+
+def test_folds_that_cannot_judge_are_refused(run, common):
+    frame = pd.read_csv("t.tsv", sep="\t")
+    frame["fold"] = "val"
+    frame.to_csv("t.tsv", sep="\t", index=False)
+    options = [option for option in common if option not in ("--fold", "all")]
+    assert "there is ['val']" in one_line(run(*options, "--fold", "test"))
+    assert "cannot both fit" in one_line(
+        run(*options, "--each", "--fit-on", "val", "--fold", "val")
+    )
+    assert run(*options, "--fit-on", "val").exit_code == 2

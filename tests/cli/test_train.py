@@ -1,0 +1,77 @@
+"""Training from a genome's files at the prompt, and splits by seed."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fastseq.sequence.encode import decode
+
+bigtools = pytest.importorskip("pybigtools", reason="pybigtools is not installed")
+
+NETWORK = ("--model", "tum_cnn", "--size", "channels=4", "--epochs", 1, "--json")
+
+
+@pytest.fixture
+def genome(tmp_path):
+    rng = np.random.default_rng(0)
+    sizes = {"chr1": 3000, "chr8": 1500, "chr9": 1500}
+    (tmp_path / "genome.fa").write_text(
+        "".join(
+            f">{name}\n{decode(rng.integers(0, 4, size, dtype=np.uint8))}\n"
+            for name, size in sizes.items()
+        )
+    )
+    (tmp_path / "peaks.bed").write_text(
+        "".join(
+            f"{name}\t{start}\t{start + 30}\n"
+            for name, size in sizes.items()
+            for start in range(100, size - 100, 100)
+        )
+    )
+    values = [(name, s, s + 70, float(rng.random())) for name, size in sizes.items()
+              for s in range(0, size, 100)]  # fmt: skip
+    bigtools.open(str(tmp_path / "atac.bw"), "w").write(sizes, values)
+    return ("--bed", "peaks.bed", "--fasta", "genome.fa", "--length", 40)
+
+
+def test_a_genome_with_coverage_trains_and_is_evaluated_on_the_held_out_chromosome(run, genome):
+    held = ("--valid-chroms", "chr9", "--test-chroms", "chr8")
+    tracks = (*genome, "--bigwig", "atac.bw", *held)
+    done = run("train", *tracks, *NETWORK, "-o", "m.safetensors")
+    assert done.exit_code == 0, done.output
+    assert np.isfinite(json.loads(done.stdout)["best"]["pearson"])
+    judged = run("evaluate", *tracks, "-m", "m.safetensors", "--fold", "test", "--json")
+    assert judged.exit_code == 0, judged.output
+    found = json.loads(judged.stdout)
+    assert found["target"] == "atac"
+    assert found["rows"] == 26  # 13 regions and as many windows without one
+
+
+def test_regions_alone_make_a_classifier(run, genome):
+    done = run("train", *genome, *NETWORK, "--split", "random:.7/.3", "--seed", 3)
+    assert done.exit_code == 0, done.output
+    assert "auroc" in json.loads(done.stdout)["best"]
+
+
+def test_either_a_table_or_a_genome(run, genome):
+    for options in ((), (*genome, "--data", "x.tsv"), genome[:2]):
+        done = run("train", *options, "--model", "tum_cnn")
+        assert done.exit_code == 2
+    done = run("train", *genome, "--test-chroms", "chr7", "--valid-chroms", "chr9", *NETWORK)
+    assert done.exit_code == 1
+    assert "no region is on chr7" in done.stderr
+
+
+def test_the_seed_draws_the_split(run, tmp_path):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (80, 20), dtype=np.uint8)
+    frame = pd.DataFrame({"seq": decode(codes), "y": np.isin(codes, (1, 2)).mean(1)})
+    frame.to_csv("t.tsv", sep="\t", index=False)
+    losses = []
+    for seed in (1, 1, 2):
+        done = run("train", "--data", "t.tsv", "--split", "random:.7/.3", "--seed", seed, *NETWORK)
+        assert done.exit_code == 0, done.output
+        losses.append(json.loads(done.stdout)["best"]["val_loss"])
+    assert losses[0] == losses[1] != losses[2]
