@@ -82,11 +82,11 @@ def _fused() -> list[str]:
     cuda = import_module("torch").device("cuda")
     refused = "; ".join(support.machine(cuda))
     kernels = ", ".join(support.CHECKS)
-    state = f"do not run here: {refused}" if refused else "run here"
+    here = f"here not, since {refused}" if refused else "here, too"
     return [
-        f"on the CPU, convolutions with bias, skip, activation and pool in one pass of native "
-        f"{cpu.current()} code or of oneDNN, normalisation folded (plan.explain() says which)",
-        f"on a GPU, Triton kernels ({kernels}) {state}",
+        f"on the CPU, plans fold normalisation and run convolutions with bias, skip, activation "
+        f"and pool in one pass, of native code ({cpu.current()}) or of oneDNN",
+        f"on a GPU, plans run Triton kernels ({kernels}); {here}",
     ]
 
 

@@ -35,7 +35,7 @@ def command(as_json: bool) -> None:
         f"{', '.join(native['modules'])}."
     )
     for sentence in found["fused"]:
-        click.echo(f"Plans fuse {sentence}.")
+        click.echo(f"{sentence[0].upper()}{sentence[1:]}.")
     for extra, packages in found["extras"].items():
         there = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
         click.echo(f"Extra {extra}: {there or 'not installed'}.")

@@ -56,3 +56,12 @@ def test_options_in_plain_text_exist(page):
 def test_examples_of_docstrings_run(path):
     module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     assert doctest.testmod(module).failed == 0
+
+
+def test_the_map_in_the_readme_names_every_room():
+    (map_,) = [code for language, code in blocks(ROOT / "README.md") if "csrc/" in code]
+    named = {word for line in map_.splitlines() for word in line.split() if word.endswith("/")}
+    rooms = {f"{path.parent.name}/" for path in ROOT.glob("fastseq/*/__init__.py")}
+    tops = {"fastseq/", "kernels/", "csrc/", "tests/", "benchmarks/", "docs/"}
+    inside = {"reference/", "hostile/", "real/", "rivals/"}  # rooms of tests and benchmarks
+    assert named - inside == tops | rooms - {"_native/"}
