@@ -1,6 +1,11 @@
 """The study: it resumes, its statistics are paired and clustered, and it refuses small groups."""
 
 import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,12 +40,35 @@ def test_a_cut_run_goes_on_and_reports(tmp_path, capsys):
     assert "no correlation from fewer than 30 models" in capsys.readouterr().out
 
 
+def test_a_killed_run_loses_one_model_at_most(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.reliability.study", "--grid", "tiny"]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path)], cwd=Path(__file__).parents[2],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (done := list(tmp_path.glob("*.*.json"))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert done, "no model within two minutes"
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.*.json")}
+    assert all(json.loads(text)["kld"] for text in before.values())
+    # a file that was cut off under its temporary name is no model
+    (tmp_path / ".relu-bn-mixup.0.1").write_text('{"name"')
+    assert study.main(["--grid", "tiny", "--out", str(tmp_path), "--share", "0/4"]) == 0
+    after = {path: path.read_bytes() for path in tmp_path.glob("*.*.json")}
+    assert len(after) > len(before)
+    assert {path: after[path] for path in before} == before
+
+
 def models(m, seed=0):
     random = np.random.default_rng(seed)
     for i in range(m):
         quality = random.normal()
         kld = {
-            name: {str(k): float(np.exp(quality + noise * random.normal())) for k in study.KS}
+            name: {str(k): float(9 + quality + noise * random.normal()) for k in study.KS}
             for name, noise in ((n, 0.1 if n == report.WEIGHTED else 2) for n in study.VARIANTS)
         }
         yield {
@@ -56,6 +84,7 @@ def test_findings_and_figures(tmp_path):
     assert found["groups"]["all"]["models"] == 79
     better = found["groups"]["all"]["differences"]["weighted against thresholded, k = 6"]
     assert better["low"] > 0
+    assert report.FITTED in found["groups"]["all"]["spearman with SNR"]
     text = report.text(found)
     assert "the first is better" in text
     assert "Simpson" in text
