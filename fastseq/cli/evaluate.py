@@ -95,8 +95,8 @@ def command(
     \b
     Example:
       fastseq evaluate --model model.safetensors --data promoters.tsv.gz --fold val
-      fastseq evaluate -m model.safetensors --data mpra.tsv --threshold 1.047
-      fastseq evaluate -m a.safetensors -m b.safetensors --data t.tsv --each --fit-on val
+      fastseq evaluate -m model.safetensors --data promoters.tsv.gz --threshold 0.5
+      fastseq evaluate -m a.safetensors -m b.safetensors --data test.tsv --each --fit-on val
       fastseq evaluate -m model.safetensors --data test.tsv --subsets challenge/ --bootstrap 10000
     """
     if subsets is None and (bootstrap or position_column):
@@ -176,7 +176,8 @@ def _folds(
             raise TableError(f"{where}: no row has {column} = {word}; there is {', '.join(there)}")
     if fold == fit_on:
         raise TableError(f"{where}: rows of {fold} cannot both fit the combination and judge it")
-    judged = everything if fold == "all" else words == fold
+    # rows that fit the combination cannot judge it
+    judged = words != fit_on if fold == "all" else words == fold
     if fold != "all":
         note(f"{judged.sum():,} of {len(words):,} rows have {column} = {fold}")
     return judged, none if fit_on is None else words == fit_on, fold

@@ -167,7 +167,7 @@ def test_folds_that_cannot_judge_are_refused(run, common):
     frame["fold"] = "val"
     frame.to_csv("t.tsv", sep="\t", index=False)
     options = [option for option in common if option not in ("--fold", "all")]
-    assert "there is ['val']" in one_line(run(*options, "--fold", "test"))
+    assert "there is val" in one_line(run(*options, "--fold", "test"))
     assert "cannot both fit" in one_line(
         run(*options, "--each", "--fit-on", "val", "--fold", "val")
     )

@@ -72,13 +72,20 @@ def files(run, tmp_path):
     Path("test.tsv").write_text(table)
     subsets = {"test": {"all": {"rows": list(range(48))}}, "val": {"all": {"rows": []}}}
     Path("challenge").write_text(json.dumps(subsets))
-    genome = {name: fastseq.decode(rng.integers(0, 4, 600, dtype=np.uint8)) for name in "12"}
+    genome = {name: fastseq.decode(rng.integers(0, 4, 600, dtype=np.uint8)) for name in "1289"}
     fasta = "".join(f">chr{name}\n{text}\n" for name, text in genome.items())
     Path("genome.fa").write_text(fasta)
     head = (
         "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
     )
     sites = "".join(f"chr1\t{p}\t.\t{genome['1'][p - 1]}\tAG\t.\t.\t.\n" for p in range(60, 90))
+    Path("peaks.bed").write_text(
+        "".join(f"chr{name}\t{p}\t{p + 20}\n" for name in genome for p in range(50, 550, 100))
+    )
+    coverage = [(f"chr{name}", p, p + 9, float(p)) for name in genome for p in range(0, 600, 10)]
+    pytest.importorskip("pybigtools").open("atac.bw", "w").write(
+        {f"chr{name}": 600 for name in genome}, coverage
+    )
     Path("theirs.tsv").write_text("chrom\tpos\tref\talt\tdelta\n" + "".join(
         f"chr1\t{p}\t{genome['1'][p - 1]}\tAG\t{p}\n" for p in range(60, 90)))  # fmt: skip
     promoters = "".join(f">s{i}\n{text}\n" for i, text in enumerate(seqs))
@@ -97,7 +104,8 @@ def test_the_examples_run_one_after_the_other(run, files, model):
         line = f"fastseq {shlex.join(call)}"
         if SLOW.match(line) or "challenge/" in call:
             continue
-        call = [word.replace("chr2:1-5000", "chr2:1-80") for word in call]
+        call = [word.replace("chr2:1-5000", "chr2:1-80").replace("2048", "40")
+                for word in call]  # fmt: skip
         if call[0] == "train":
             call += ["--epochs", "1"]
         result = run(*call, "-q", stdin=files.get(call[0]) if piped else None)
