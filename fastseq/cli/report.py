@@ -30,8 +30,8 @@ def command(
     """Show results on one page that opens anywhere: no network, no server.
 
     A RESULT is a checkpoint, an .npz of 'ism' or 'attribute', a table of 'predict', 'evaluate'
-    or 'score', a folder of 'score', the JSON of 'kld', the folder of a study of models, or a
-    folder with any of these.
+    or 'score', a folder of 'score', the JSON of 'kld' or 'evaluate', the folder of a study of
+    models, or a folder with any of these.
 
     \b
     Example:

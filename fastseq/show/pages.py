@@ -15,6 +15,7 @@ from fastseq.io.maps import Maps, read_maps
 from fastseq.io.results import MANIFEST, read_results
 from fastseq.io.tables import read_table
 from fastseq.show.attributions import ism_heatmap, logos
+from fastseq.show.comparison import correlation_matrix
 from fastseq.show.predictions import (
     expression_densities,
     predicted_against_measured,
@@ -23,13 +24,21 @@ from fastseq.show.predictions import (
 )
 from fastseq.show.reliability import kld_bars, kld_lines
 from fastseq.show.report import Section
-from fastseq.show.studies import is_findings, is_model, of_findings, of_study
+from fastseq.show.studies import (
+    is_evaluation,
+    is_findings,
+    is_model,
+    of_evaluation,
+    of_findings,
+    of_study,
+)
 from fastseq.show.variants import variant_effects, variant_lollipops
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_VARIANTS_DRAWN = 2_000
+MOST_CORRELATED = 30
 
 
 def sections_of(results: Sequence[str | PathLike[str]], *, examples: int = 6) -> list[Section]:
@@ -168,6 +177,19 @@ def of_klds(name: str, results: list[dict[str, Any]]) -> Section:
     return Section(f"{name}: k-mer divergences", text, figures, [("", rows)])
 
 
+def of_several_kld(name: str, results: Sequence[dict[str, Any]]) -> Section:
+    """Return the divergences of several maps over the same sequences, side by side."""
+    rows, lines = [], {}
+    for found in results:
+        label = f"{found['maps']}, {found['method']}"
+        lines[label] = {int(k): value for k, value in found["per_k"].items()}
+        plain = {key: value for key, value in found.items() if not isinstance(value, dict | list)}
+        rows.append(plain | {f"k = {k}": value for k, value in lines[label].items()})
+    text = "Maps over the same sequences; a divergence means little without its null."
+    figure = ("Divergence by k-mer length.", kld_lines(lines))
+    return Section(f"{name}: k-mer divergences", text, [figure], [("", rows)])
+
+
 def of_predictions(name: str, table: "pd.DataFrame") -> Section:
     """Return predictions: against measurements where the table has them, else their density."""
     y_hat = table[next(column for column in table.columns if column.startswith("y_hat"))]
@@ -186,6 +208,17 @@ def of_predictions(name: str, table: "pd.DataFrame") -> Section:
         caption = "Predicted against measured."
         figures.append(("Kernel densities.", expression_densities(y_true, y_hat)))
     figures.insert(0, (caption, figure))
+    answers = [column for column in table.columns if column.startswith("y_hat_")]
+    if (
+        2 <= len(answers) <= MOST_CORRELATED
+        and len(table) > 2
+        and table[answers].nunique().min() > 1
+    ):
+        names = [column.removeprefix("y_hat_").rpartition("/")[2] for column in answers]
+        matrix = np.corrcoef(table[answers].to_numpy(float).T)
+        figures.append(
+            ("Correlation of the answers.", correlation_matrix(matrix, names, label="r"))
+        )
     return Section(f"{name}: predictions", "", figures, [("", table)])
 
 
@@ -228,10 +261,14 @@ def _json(path: Path, examples: int) -> Section:
         return of_study(path.stem, [found])
     if is_findings(found):
         return of_findings(path.stem, found)
+    if is_evaluation(found):
+        return of_evaluation(path.stem, found)
+    if isinstance(found, dict) and isinstance(found.get("results"), list):
+        return of_several_kld(path.stem, found["results"])
     if isinstance(found, dict) and isinstance(found.get("results"), list):
         return of_klds(path.stem, found["results"])
     if not isinstance(found, dict) or "per_k" not in found:
-        raise FormatError(f"{path}: expected the JSON of `fastseq kld`, or a study's")
+        raise FormatError(f"{path}: expected the JSON of `fastseq kld`, `evaluate` or a study")
     return of_kld(path.stem, found)
 
 

@@ -1,10 +1,11 @@
-"""A study of many models becomes sections of a report: its models, and what was found in them."""
+"""Models beside each other become sections of a report: evaluations, and studies of many."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from fastseq.show.comparison import correlation_matrix
 from fastseq.show.reliability import kld_against_snr, length_weights
 from fastseq.show.report import Section
 
@@ -19,6 +20,36 @@ def is_model(found: Any) -> bool:
 def is_findings(found: Any) -> bool:
     """Return whether JSON holds what a study found, group by group."""
     return isinstance(found, dict) and isinstance(found.get("groups"), dict)
+
+
+def is_evaluation(found: Any) -> bool:
+    """Return whether JSON is that of `fastseq evaluate`."""
+    return isinstance(found, dict) and {"target", "rows"} <= found.keys()
+
+
+def of_evaluation(name: str, found: Mapping[str, Any]) -> Section:
+    """Return the figures of an evaluation, the challenge's subsets, and models by themselves."""
+    figures = []
+    plain = {key: [value] for key, value in found.items() if not isinstance(value, dict)}
+    tables: list[tuple[str, Any]] = [("Of the prediction.", plain)]
+    challenge = found.get("challenge")
+    if challenge:
+        rows = [{"subset": subset, **held} for subset, held in challenge["subsets"].items()]
+        scores = {f"{kind} score": [challenge[f"{kind}_score"]] for kind in ("pearson", "spearman")}
+        tables += [("Of the challenge.", scores), ("By subset.", rows)]
+    each = found.get("each")
+    if each:
+        rows = [{"model": model, **held} for model, held in each["models"].items()]
+        tables.append(("Of each model.", rows))
+        names = [path.rpartition("/")[2] for path in each["correlations"]["names"]]
+        if len(names) > 1:
+            matrix = np.array(each["correlations"]["pearson"], float)
+            figures.append(
+                ("Correlation of predictions.", correlation_matrix(matrix, names, label="r"))
+            )
+    missing = ", ".join(challenge["missing"]) if challenge else ""
+    text = f"Missing subsets, weights renormalised over the rest: {missing}." if missing else ""
+    return Section(f"{name}: evaluation", text, figures, tables)
 
 
 def of_study(name: str, models: Sequence[Mapping[str, Any]]) -> Section:

@@ -120,3 +120,39 @@ def test_the_models_of_a_study_are_one_section_and_its_findings_another(tmp_path
     assert findings.tables[0][1] == [
         {"group": "all", "models": 8, "what": "AUROC", "kind": "spearman with SNR", **interval}
     ]
+
+
+def test_an_evaluation_of_several_models_shows_all_of_it(tmp_path):
+    subset = {"n": 9, "weight": 1.0, "r": 0.9, "r2": 0.81, "rho": 0.8}
+    found = {
+        "data": "d.tsv", "target": "y", "rows": 9, "pearson": 0.9,
+        "challenge": {"pearson_score": 0.8, "spearman_score": 0.7, "missing": ["low"],
+                      "notes": [], "subsets": {"all": subset}},
+        "each": {"models": {"x/a": {"pearson": 0.9}, "x/b": {"pearson": 0.8}}, "weights": {},
+                 "correlations": {"names": ["x/a", "x/b"], "pearson": [[1, 0.5], [0.5, 1]]}},
+    }  # fmt: skip
+    (tmp_path / "judged.json").write_text(json.dumps(found))
+    (section,) = sections_of([tmp_path / "judged.json"])
+    captions = [caption for caption, _ in section.tables]
+    assert captions == ["Of the prediction.", "Of the challenge.", "By subset.", "Of each model."]
+    assert section.text.endswith("over the rest: low.")
+    ((_, figure),) = section.figures
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["a", "b"]
+
+
+def test_several_divergences_are_lines_of_one_picture(tmp_path):
+    row = {"method": "weighted", "total": 0.1, "per_k": {"3": 0.1, "4": 0.2}, "null_per_k": {}}
+    rows = [{"maps": name, **row} for name in ("a", "b")]
+    (tmp_path / "kld.json").write_text(json.dumps({"results": rows}))
+    (section,) = sections_of([tmp_path / "kld.json"])
+    ((_, figure),) = section.figures
+    assert len(figure.axes[0].lines) >= 2
+    assert section.tables[0][1][0]["k = 4"] == 0.2
+
+
+def test_predictions_of_several_models_are_correlated(tmp_path):
+    table = pd.DataFrame({"name": list("abc"), "y": [1.0, 2, 3], "y_hat": [1.0, 2, 4],
+                          "y_hat_m/a": [1.0, 2, 5], "y_hat_m/b": [2.0, 1, 5]})  # fmt: skip
+    table.to_csv(tmp_path / "y.tsv", sep="\t", index=False)
+    (section,) = sections_of([tmp_path / "y.tsv"])
+    assert section.figures[-1][0] == "Correlation of the answers."
