@@ -180,9 +180,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--gpu", action="store_true", help="time the kernels on the GPU here")
+    parser.add_argument("--smoke", action="store_true", help="with --gpu: try the command itself")
     chosen = parser.parse_args()
     if chosen.gpu:
-        sys.argv[1:] = []
+        sys.argv[1:] = ["--smoke"] if chosen.smoke else []
         sys.exit(import_module("benchmarks.kernels.bench_gpu").main())
     names = [name for prefix in chosen.modules for name in modules(prefix)]
     if chosen.list:

@@ -5,9 +5,10 @@
 
 Needs PyTorch, Triton and this folder (``PYTHONPATH=kernels`` where nothing is installed). Sections
 run in order of worth and the file is rewritten after each row, so a lease that ends early loses
-only what came last: ceilings of the card; every layer checked against float64, timed, held against
-its roofline and PyTorch's two ways; the networks under CUDA graphs against eager, channels-last and
-torch.compile; other launch configurations. A figure stands only above a check that passed.
+only what came last: ceilings of the card; plans of four networks against eager and channels-last
+PyTorch, in large, odd and small batches; every layer checked against float64, timed, held against
+its roofline and PyTorch's two ways; mutants; training; torch.compile and TensorRT; other launch
+configurations, the best of which are written down. A figure stands only above a check that passed.
 """
 
 import argparse
@@ -16,17 +17,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from statistics import geometric_mean
 from unittest import mock
 
 import torch
 import triton
 from fastseq_kernels import launch, library, reference
-from torch import Tensor
+from torch import Tensor, nn
 
-from benchmarks.kernels.nets import NETS, Flat, Fused, Paired, Plain
+from benchmarks.kernels.nets import NETS, Flat, Net, Plain
 from benchmarks.kernels.shapes import BASES, LAYERS, Layer
 from benchmarks.run import RESULTS, Case, Rival, stamp
+from fastseq.learn.train import train
+from fastseq.lower.gpu import captured, in_parts
+from fastseq.lower.plan import Plan
+from fastseq.sequence.edits import Edits
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # a whole network in bfloat16, each layer rounding once more: this, or twice PyTorch's own error
@@ -114,12 +121,66 @@ class Report:
         print(f"{section:9} {name:72} {values[:300]}", flush=True)
         return None if "error" in row else row
 
+    def propose(self, tables: dict[str, list[dict]]) -> None:
+        """Write launch configurations beside the results."""
+        path = self.path.with_suffix(".configs.json")
+        path.write_text(json.dumps({launch.architecture(DEVICE): tables}, indent=1) + "\n")
+
     def milliseconds(self, call: Callable[[], object]) -> float:
         """Return the median time of a call; once and unmeasured in a smoke test."""
         if self.smoke:
             call()
             return float("nan")
         return triton.testing.do_bench(call, warmup=10, rep=60, return_mode="median")
+
+
+class Contest:
+    """A network run by a plan and by PyTorch, on the same codes."""
+
+    def __init__(self, name: str, plan: Plan, plain: Plain, codes: Tensor, truth: Tensor) -> None:
+        self.name, self.plan, self.plain, self.codes, self.truth = name, plan, plain, codes, truth
+        self.flat, self.n = Flat(plain), len(codes)
+        self.own = reference.relative_error(self.flat(self.inputs(len(truth))), truth)
+
+    @classmethod
+    def of(cls, net: Net, most: int) -> "Contest":
+        """Return a network with random weights and as many codes as take about as long as most."""
+        torch.manual_seed(0)
+        plain = Plain(net).eval().requires_grad_(False).to(DEVICE)
+        n = most if most < 64 else int(most * 17e6 / max(net.operations(), 17e6)) // 64 * 64
+        codes = torch.randint(0, 5, (n, net.length), dtype=torch.uint8, device=DEVICE)
+        with torch.inference_mode(False):
+            plan = Plan(plain, length=net.length, device=DEVICE, precision="bfloat16")
+        truth = plain.double()(one_hot(codes[:32], torch.float64))
+        return cls(net.name, plan, plain.bfloat16(), codes, truth)
+
+    def inputs(self, n: int) -> Tensor:
+        """Return what PyTorch takes, ready on the device."""
+        return one_hot(self.codes[:n], torch.bfloat16)
+
+    def ours(self, report: Report, n: int, parts: int) -> dict:
+        """Check and time the kernels over codes on the device, as one CUDA graph."""
+        program = self.plan.kernels("+", self.codes.shape[1])
+        call = captured(in_parts(program, parts), self.codes[:n])
+        known = self.truth[:n]
+        error = reference.relative_error(settled(call)[: len(known)], known)
+        if n >= len(self.truth) and not error <= max(NET_TOLERANCE, 2 * self.own):
+            raise ArithmeticError(f"relative error {error:.2e}; PyTorch's own is {self.own:.2e}")
+        ms = report.milliseconds(call)
+        return {"n": n, "micro_batch": parts, "error_l2": error, "torch_error_l2": self.own,
+                "ms": ms, "sequences_per_second": n / ms * 1e3}  # fmt: skip
+
+    def whole_way(self, report: Report) -> dict:
+        """Time a plan from codes in NumPy to answers in NumPy."""
+        codes = self.codes.cpu().numpy()
+        ms = report.milliseconds(lambda: self.plan.predict(codes))
+        return {"n": self.n, "ms": ms, "sequences_per_second": self.n / ms * 1e3}
+
+    def theirs(self, report: Report, model: nn.Module, n: int, *, graph: bool) -> dict:
+        """Time PyTorch over one-hot that is ready on the device."""
+        x = self.inputs(n)
+        ms = report.milliseconds(captured(model, x) if graph else lambda: model(x))
+        return {"n": n, "ms": ms, "sequences_per_second": n / ms * 1e3}
 
 
 def ceilings(report: Report) -> dict[str, float]:
@@ -174,97 +235,99 @@ def layers(report: Report, roof: dict[str, float]) -> list[Layer]:
     return right
 
 
-def graphed(call: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """Return the replay of a call as one CUDA graph, and its answer where it was captured."""
-    if DEVICE.type == "cpu":
-        return call
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        call()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        answer = call()
+def networks(report: Report) -> list[Contest]:
+    """Time plans of the networks, on device and from host memory, beside PyTorch's ways.
 
-    def replay() -> Tensor:
-        graph.replay()
-        return answer
-
-    return replay
-
-
-def networks(report: Report) -> list[tuple[str, Callable, dict]]:
-    """Time whole networks: kernels under CUDA graphs against eager and folded channels-last.
-
-    Returns each network's name, how its rivals are timed, and the rivals.
+    Returns what `compiled` and `mutants` go on with.
     """
-    timed = []
+    contests = []
     # a smoke test takes two, small; tests/kernels/test_nets.py has them all
     for net in [net.small() for net in NETS[:2]] if report.smoke else NETS:
-        torch.manual_seed(0)
-        plain = Plain(net).eval().requires_grad_(False).to(DEVICE)
-        whole = 2 if report.smoke else int(65536 * 17e6 / max(net.operations(), 17e6)) // 64 * 64
-        codes = torch.randint(0, 5, (whole, net.length), dtype=torch.uint8, device=DEVICE)
-        fused = Fused(plain, torch.bfloat16)
-        paired = Paired(plain, torch.bfloat16) if net.name.startswith("TUM") else None
-        truth = plain.double()(one_hot(codes[:32], torch.float64))
-        half = plain.bfloat16()
-        flat = Flat(half)
-        own = reference.relative_error(flat(one_hot(codes[:32], torch.bfloat16)), truth)
-
-        def ours(n: int, micro: int, fused=fused, codes=codes, truth=truth, own=own) -> dict:
-            part = codes[:n]
-            call = graphed(lambda: torch.cat([fused(part[i : i + micro])
-                                              for i in range(0, n, micro)]))  # fmt: skip
-            error = reference.relative_error(settled(call)[: len(truth)], truth[:n])
-            if n >= len(truth) and not error <= max(NET_TOLERANCE, 2 * own):
-                raise ArithmeticError(f"relative error {error:.2e}; PyTorch's own is {own:.2e}")
-            ms = report.milliseconds(call)
-            return {"n": n, "micro_batch": micro, "error_l2": error, "torch_error_l2": own,
-                    "ms": ms, "sequences_per_second": n / ms * 1e3}  # fmt: skip
-
-        def theirs(model, n: int = whole, *, graph: bool, codes=codes) -> dict:
-            x = one_hot(codes[:n], torch.bfloat16)
-            call = graphed(lambda: model(x)) if graph else (lambda: model(x))
-            ms = report.milliseconds(call)
-            return {"n": n, "ms": ms, "sequences_per_second": n / ms * 1e3}
-
+        contest = Contest.of(net, 2 if report.smoke else 65536)
+        contests.append(contest)
         # an L2 of 50 MB holds the input and the output of 1,024 x 110 x 64 in bfloat16
-        for micro in sorted({whole, *(m for m in (512, 1024, 4096) if m < whole)}):
-            report.add("network", f"{net.name}: kernels, {micro} at once",
-                       partial(ours, whole, micro))  # fmt: skip
-            if paired:
-                report.add("network", f"{net.name}: kernels, pairs in registers, {micro} at once",
-                           partial(ours, whole, micro, paired))  # fmt: skip
-        for n in (n for n in (1, 32, whole - 61) if 0 < n < whole):
-            report.add("network", f"{net.name}: kernels, batch of {n}", partial(ours, n, n))
-        for name, model, graph in (("eager conv1d", half, False), ("conv2d folded", flat, False),
-                                   ("conv2d folded, graph", flat, True)):  # fmt: skip
-            report.add("network", f"{net.name}: {name}", partial(theirs, model, graph=graph))
-            report.add("network", f"{net.name}: {name}, batch of 32",
-                       partial(theirs, model, min(32, whole), graph=graph))  # fmt: skip
-        timed.append((net.name, theirs, {"conv1d": half, "conv2d folded": flat}))
-    return timed
+        for parts in sorted({contest.n, *(m for m in (512, 1024, 4096) if m < contest.n)}):
+            report.add("network", f"{net.name}: kernels, {parts} at once",
+                       partial(contest.ours, report, contest.n, parts))  # fmt: skip
+        for n in sorted({1, min(32, contest.n), max(1, contest.n - 61)}):
+            report.add("network", f"{net.name}: kernels, batch of {n}",
+                       partial(contest.ours, report, n, n))  # fmt: skip
+        report.add("network", f"{net.name}: from host memory to answers",
+                   partial(contest.whole_way, report))  # fmt: skip
+        ways = [("eager conv1d", contest.plain, False), ("conv2d folded", contest.flat, False),
+                ("conv2d folded, graph", contest.flat, True)]  # fmt: skip
+        for name, model, graph in ways:
+            for n in sorted({1, min(32, contest.n), contest.n}):
+                report.add("network", f"{net.name}: {name}, batch of {n}",
+                           partial(contest.theirs, report, model, n, graph=graph))  # fmt: skip
+    return contests
 
 
-def compiled(report: Report, timed: list[tuple[str, Callable, dict]]) -> None:
-    """Time torch.compile(max-autotune) of the plain and of the folded channels-last networks."""
-    for name, theirs, rivals in timed:
-        for kind, model in rivals.items():
-            if report.smoke:
-                continue  # minutes of compiling, and nothing of ours in it
-            best = torch.compile(model, mode="max-autotune")
-            report.add("compile", f"{name}: max-autotune {kind}",
-                       partial(theirs, best, graph=False))  # fmt: skip
+def compiled(report: Report, contests: list[Contest]) -> None:
+    """Time torch.compile(max-autotune), the fair rival first, and TensorRT where there is one."""
+    if report.smoke:
+        return  # minutes of compiling, and nothing of ours in it
+    tensorrt = find_spec("torch_tensorrt") is not None
+    for kind in ("conv2d folded", "conv1d", "TensorRT"):
+        for contest in contests:
+            model = contest.plain if kind == "conv1d" else contest.flat
+
+            def figure(contest=contest, model=model, kind=kind) -> dict:
+                if kind == "TensorRT" and not tensorrt:
+                    return {"note": "torch_tensorrt is not installed"}
+                options = {"backend": "tensorrt"} if kind == "TensorRT" else {
+                    "mode": "max-autotune"}  # fmt: skip
+                best = torch.compile(model, **options)
+                return contest.theirs(report, best, contest.n, graph=False)
+
+            report.add("compile", f"{contest.name}: {kind}", figure)
+
+
+def mutants(report: Report, contests: list[Contest]) -> None:
+    """Time the effects of every substitution, each engine that runs here."""
+    for contest in contests:
+        length = contest.codes.shape[1]
+        rows = contest.codes[: 1 if report.smoke else max(1, 2**20 // (3 * length))].cpu().numpy()
+        edits = Edits.substitutions(rows, 0, min(2, length) if report.smoke else length)
+        for engine in ("full", "incremental"):
+
+            def figure(engine=engine, rows=rows, edits=edits, plan=contest.plan) -> dict:
+                if engine == "incremental" and plan.not_incremental:
+                    return {"note": "; ".join(plan.not_incremental)}
+                ms = report.milliseconds(lambda: plan.effects(rows, edits, engine=engine))
+                return {"edits": len(edits), "ms": ms, "edits_per_second": len(edits) / ms * 1e3}
+
+            report.add("mutants", f"{contest.name}: {engine}", figure)
+
+
+def training(report: Report) -> None:
+    """Time an epoch of LegNet."""
+    rows, sizes = (64, {"stem": 16, "widths": (16,)}) if report.smoke else (65536, {})
+    codes = random(rows, 20 if report.smoke else 110, dtype=torch.uint8).cpu().numpy() % 4
+    labels = codes.astype("float32").mean(1)
+
+    def figure() -> dict:
+        with torch.inference_mode(False), torch.enable_grad():
+            result = train("legnet", (codes, labels), validation=(codes[:32], labels[:32]),
+                           sizes=sizes, epochs=1 if report.smoke else 2, device=DEVICE,
+                           progress=False, flanks="none")  # fmt: skip
+        seconds = result.history[-1]["seconds"]
+        return {"n": rows, "seconds": seconds, "sequences_per_second": rows / seconds}
+
+    report.add("training", "an epoch of legnet", figure)
 
 
 def configurations(report: Report, right: list[Layer]) -> None:
-    """Time launch configurations one change away from the committed ones."""
-    for layer in right[: 1 if report.smoke else 18]:
+    """Time launch configurations one change away from the committed ones, and write the best.
+
+    The table beside the results is a proposal: `benchmarks.kernels.aot` judges it before a commit.
+    """
+    gains: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for layer in right[: 1 if report.smoke else None]:
         n = 2 if report.smoke else int(5e8 / layer.traffic(1))
         tensors, options = layer.arguments(n, random)
         committed = taken(layer, tensors, options)
+        base = None
         for config in neighbours(committed)[: 2 if report.smoke else None]:
 
             def figure(config=config, layer=layer, tensors=tensors, options=options, n=n) -> dict:
@@ -275,7 +338,34 @@ def configurations(report: Report, right: list[Layer]) -> None:
                         "tbs": layer.traffic(n) / ms / 1e9}  # fmt: skip
 
             changed = {k: v for k, v in config.items() if committed[k] != v}
-            report.add("config", f"{layer} {changed or 'committed'}", figure)
+            row = report.add("config", f"{layer} {changed or 'committed'}", figure)
+            if row and row["ms"]:
+                base = base or row["ms"]
+                found = gains.setdefault((layer.op, json.dumps(committed)), {})
+                found.setdefault(json.dumps(config), []).append(base / row["ms"])
+    report.propose(best_of(gains))
+
+
+def best_of(gains: dict[tuple[str, str], dict[str, list[float]]]) -> dict[str, list[dict]]:
+    """Return the tables of this architecture, rows replaced where that pays for their layers.
+
+    A row is judged by the geometric mean over all layers that take it, measured for each, and
+    stays unless that gains 3 %.
+    """
+    tables = {}
+    for (op, committed), found in gains.items():
+        layers = max(map(len, found.values()))
+        means = {config: geometric_mean(ratios) for config, ratios in found.items()
+                 if len(ratios) == layers}  # fmt: skip
+        best = max(means, key=means.__getitem__)
+        own = launch.table(op)[launch.architecture(DEVICE)]
+        rows = tables.setdefault(op, [dict(row) for row in own])
+        if means[best] < 1.03:
+            continue
+        for row in rows:
+            if {k: v for k, v in row.items() if k != "when"} == json.loads(committed):
+                row |= json.loads(best)
+    return tables
 
 
 def taken(layer: Layer, tensors: list, options: dict) -> dict:
@@ -324,8 +414,11 @@ def main() -> int:
     print(f"{report.head['gpu']}, launches of {launch.architecture(DEVICE)}", flush=True)
     with torch.inference_mode():
         roof = ceilings(report)
+        contests = networks(report)
         right = layers(report, roof)
-        compiled(report, networks(report))
+        mutants(report, contests)
+        training(report)
+        compiled(report, contests)
         configurations(report, right)
     failed = [row["name"] for row in report.rows if "relative error" in row.get("error", "")]
     print(f"{len(report.rows)} rows in {asked.output}; wrong: {', '.join(failed) or 'none'}")

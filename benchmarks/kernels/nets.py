@@ -1,14 +1,13 @@
-"""Four networks of the zoo as lists of steps, run three ways over the same weights.
+"""Four networks of the zoo as lists of steps, run two ways over the same weights.
 
-`Plain` is what a user has: nn.Conv1d, BatchNorm1d, activation, on NCL one-hot. `Flat` is PyTorch's
-best: normalisation folded, conv2d on channels-last. `Fused` is the kernels, on codes.
+`Plain` is what a user has: nn.Conv1d, BatchNorm1d, activation, on NCL one-hot, and what a plan is
+made of. `Flat` is PyTorch's best: normalisation folded, conv2d on channels-last.
 """
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
-from fastseq_kernels import block, conv, depthwise, first_conv, reference, squeeze_excite
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -196,95 +195,6 @@ class Flat(nn.Module):
             x = F.conv2d(x, weight, bias, 1, "same", (1, step.dilation), groups)
             x = self.plain.finish(x, kept, step, slope)
         return self.plain.end(x)
-
-
-class Fused:
-    """The same answers by the kernels, from codes."""
-
-    def __init__(self, plain: Plain, dtype: torch.dtype):
-        self.plain, self.net, self.dtype = plain, plain.net, dtype
-        self.parameters = [
-            (reference.pack(weight).to(dtype), bias.float(), slope.detach().float())
-            for (weight, bias), slope in zip(plain.folded(), plain.slopes)
-        ]
-        self.gates = [
-            [v.detach().float().contiguous() for v in
-             (gate[0].weight.T, gate[0].bias, gate[2].weight.T, gate[2].bias)]
-            for gate in plain.gates
-        ]  # fmt: skip
-        self.head = [(layer.weight.detach().to(dtype), layer.bias.detach().to(dtype))
-                     for layer in plain.head]  # fmt: skip
-
-    def __call__(self, codes: Tensor) -> Tensor:
-        x, kept, gate, wide = codes, None, None, None
-        layers, gates = iter(self.parameters), iter(self.gates)
-        for i, (step, after) in enumerate(zip(self.net.steps, [*self.net.steps[1:], None])):
-            if not step.kernel:
-                gate = squeeze_excite.squeeze(x, *next(gates))
-                continue
-            if step.save:
-                kept, room = x, wide
-            weight, bias, slope = next(layers)
-            span = step.dilation * (step.kernel - 1)
-            slope = slope if step.activation == "prelu" else None
-            options = {"activation": step.activation, "pool": step.pool, "dilation": step.dilation}
-            pads = {"pad_left": span // 2, "pad_right": span - span // 2}
-            wide, out = None, None
-            if after is not None and after.save and self._concatenated(i + 1):
-                # what will be set beside this answer is written beside it: no copy later
-                wide = weight.new_empty(len(x), x.shape[1], 2 * step.c_out)
-                out = wide[:, :, : step.c_out]
-            if i == 0:
-                x = first_conv.first_conv1d(x, weight, bias, slope, positions=x.shape[1],
-                                            first=-(span // 2), out=out, **options)  # fmt: skip
-            elif step.depthwise:
-                x = depthwise.depthwise_conv1d(x, weight, bias, slope, groups=x.shape[2],
-                                               **pads, **options)  # fmt: skip
-            else:
-                out = room[:, :, -step.c_out :] if step.concat else out
-                residual = kept if step.residual else None
-                x = conv.conv1d(x, weight, bias, slope, residual, gate, out=out,
-                                residual_first=step.residual == "before", **pads,
-                                **options)  # fmt: skip
-                x, gate = (room if step.concat else x), None
-        return self._end(x)
-
-    def _concatenated(self, first: int) -> bool:
-        """Return whether what step ``first`` keeps is concatenated, rather than added."""
-        for step in self.net.steps[first:]:
-            if step.concat or step.residual:
-                return step.concat
-        return False
-
-    def _end(self, x: Tensor) -> Tensor:
-        if self.net.gather == "max":
-            x = x.amax(1)
-        elif self.net.gather == "mean":
-            x = squeeze_excite.squeeze(x).to(self.dtype)
-        else:
-            x = x.transpose(1, 2).flatten(1)  # the order that the plain network's head learned
-        for i, (weight, bias) in enumerate(self.head):
-            x = F.linear(x if i == 0 else x.relu(), weight, bias)
-        return x
-
-
-class Paired(Fused):
-    """The residual network with each pair of convolutions in one kernel."""
-
-    def __init__(self, plain: Plain, dtype: torch.dtype):
-        super().__init__(plain, dtype)
-        firsts, seconds = self.parameters[1::2], self.parameters[2::2]
-        self.pairs = [
-            [torch.stack(both) for both in zip(one, other)] for one, other in zip(firsts, seconds)
-        ]
-
-    def __call__(self, codes: Tensor) -> Tensor:
-        weight, bias, slope = self.parameters[0]
-        x = first_conv.first_conv1d(codes, weight, bias, slope, positions=codes.shape[1],
-                                    first=-(len(weight) // 2), activation="prelu")  # fmt: skip
-        for pair in self.pairs:
-            x = block.residual_pair(x, *pair, activation="prelu", pool=2)
-        return self._end(x)
 
 
 NETS = [resnet(), deepstarr(), bpnet(), legnet()]

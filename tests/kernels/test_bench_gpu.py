@@ -24,7 +24,10 @@ def test_smoke(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads(output.read_text())["rows"]
     assert [row for row in rows if "error" in row] == []
-    assert {row["section"] for row in rows} == {"ceiling", "layer", "network", "config"}
+    assert {row["section"] for row in rows} == {
+        "ceiling", "network", "layer", "mutants", "training", "config"
+    }  # fmt: skip
+    assert output.with_suffix(".configs.json").exists()
 
 
 def test_without_a_gpu_it_says_so(tmp_path):

@@ -5,7 +5,8 @@ import torch
 from fastseq_kernels import reference
 
 from benchmarks.kernels.bench_gpu import one_hot
-from benchmarks.kernels.nets import NETS, Flat, Fused, Paired, Plain
+from benchmarks.kernels.nets import NETS, Flat, Plain
+from fastseq.lower.plan import Plan
 from tests.kernels.inputs import DEVICE, random_codes
 
 
@@ -19,17 +20,14 @@ def plain_and_truth(net):
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("index", range(len(NETS)), ids=[net.name for net in NETS])
-def test_fused_network_is_the_plain_one(index):
+def test_a_plan_is_the_plain_network(index):
     plain, codes, truth = plain_and_truth(NETS[index].small())
-    error = reference.relative_error(Fused(plain, torch.float32)(codes), truth)
-    # the bound on a float32 plan
-    assert error < 1e-5
-
-
-@pytest.mark.kernel
-def test_pairs_in_registers_are_the_same_network():
-    plain, codes, truth = plain_and_truth(NETS[0].small())
-    assert reference.relative_error(Paired(plain, torch.float32)(codes), truth) < 1e-5
+    plan = Plan(plain, length=codes.shape[1], device=DEVICE, micro_batch=3)
+    found = torch.from_numpy(plan.predict(codes.cpu().numpy()))
+    # the bound on a float32 plan
+    assert reference.relative_error(found, truth) < 1e-5
+    assert not [way for way in plan.kernels("+", codes.shape[1]).meta["how"].values()
+                if way.startswith("PyTorch: no kernel")]  # fmt: skip
 
 
 @pytest.mark.parametrize("index", range(len(NETS)), ids=[net.name for net in NETS])
