@@ -177,19 +177,6 @@ def of_klds(name: str, results: list[dict[str, Any]]) -> Section:
     return Section(f"{name}: k-mer divergences", text, figures, [("", rows)])
 
 
-def of_several_kld(name: str, results: Sequence[dict[str, Any]]) -> Section:
-    """Return the divergences of several maps over the same sequences, side by side."""
-    rows, lines = [], {}
-    for found in results:
-        label = f"{found['maps']}, {found['method']}"
-        lines[label] = {int(k): value for k, value in found["per_k"].items()}
-        plain = {key: value for key, value in found.items() if not isinstance(value, dict | list)}
-        rows.append(plain | {f"k = {k}": value for k, value in lines[label].items()})
-    text = "Maps over the same sequences; a divergence means little without its null."
-    figure = ("Divergence by k-mer length.", kld_lines(lines))
-    return Section(f"{name}: k-mer divergences", text, [figure], [("", rows)])
-
-
 def of_predictions(name: str, table: "pd.DataFrame") -> Section:
     """Return predictions: against measurements where the table has them, else their density."""
     y_hat = table[next(column for column in table.columns if column.startswith("y_hat"))]
@@ -209,11 +196,8 @@ def of_predictions(name: str, table: "pd.DataFrame") -> Section:
         figures.append(("Kernel densities.", expression_densities(y_true, y_hat)))
     figures.insert(0, (caption, figure))
     answers = [column for column in table.columns if column.startswith("y_hat_")]
-    if (
-        2 <= len(answers) <= MOST_CORRELATED
-        and len(table) > 2
-        and table[answers].nunique().min() > 1
-    ):
+    varied = len(table) > 2 and all(table[column].nunique() > 1 for column in answers)
+    if varied and 2 <= len(answers) <= MOST_CORRELATED:
         names = [column.removeprefix("y_hat_").rpartition("/")[2] for column in answers]
         matrix = np.corrcoef(table[answers].to_numpy(float).T)
         figures.append(
@@ -263,8 +247,6 @@ def _json(path: Path, examples: int) -> Section:
         return of_findings(path.stem, found)
     if is_evaluation(found):
         return of_evaluation(path.stem, found)
-    if isinstance(found, dict) and isinstance(found.get("results"), list):
-        return of_several_kld(path.stem, found["results"])
     if isinstance(found, dict) and isinstance(found.get("results"), list):
         return of_klds(path.stem, found["results"])
     if not isinstance(found, dict) or "per_k" not in found:

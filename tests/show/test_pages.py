@@ -147,7 +147,7 @@ def test_several_divergences_are_lines_of_one_picture(tmp_path):
     (section,) = sections_of([tmp_path / "kld.json"])
     ((_, figure),) = section.figures
     assert len(figure.axes[0].lines) >= 2
-    assert section.tables[0][1][0]["k = 4"] == 0.2
+    assert section.tables[0][1]["k = 4"] == [0.2, 0.2]
 
 
 def test_predictions_of_several_models_are_correlated(tmp_path):
