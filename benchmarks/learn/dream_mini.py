@@ -1,43 +1,111 @@
-"""The small ResNet on measured promoters: the challenge's scores beside a plain loop's.
+"""Measured promoters, few rows and little time: the challenge's scores beside a plain loop's.
 
-    FASTSEQ_REAL_DATA=... python -m benchmarks.learn.dream_mini fastseq --seed 0
-    FASTSEQ_REAL_DATA=... python -m benchmarks.learn.dream_mini plain --seed 0
+    FASTSEQ_REAL_DATA=... python -m benchmarks.learn.dream_mini short    # 3 seeds of both, report
+    FASTSEQ_REAL_DATA=... python -m benchmarks.learn.dream_mini long     # the best recipe, report
+    FASTSEQ_REAL_DATA=... python -m benchmarks.learn.dream_mini parts    # what each part gives
+    FASTSEQ_REAL_DATA=... python -m benchmarks.learn.dream_mini fastseq --seed 0 --cpu-seconds 60
     FASTSEQ_REAL_DATA=... python -m benchmarks.learn.dream_mini report
 
-Each run leaves its predictions of the validation fold in ``$FASTSEQ_RUNS``; ``report`` reads them,
-compares by bootstraps of whole clusters and writes ``benchmarks/results/learn.dream_mini.json``.
+A way of training gets a budget of CPU seconds (children included), or of wall seconds; a trial on
+a part of the rows says how many epochs fit. Every run leaves its predictions of the validation fold
+in ``$FASTSEQ_RUNS``, finished runs are not repeated, and ``report`` compares what lies there.
 """
 
 import argparse
 import json
 import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.nn import functional as F
 
+from benchmarks.learn import dream_report
 from benchmarks.rivals import plain_torch
-from benchmarks.run import save
 from fastseq.io.tables import read_table
-from fastseq.learn.evaluate import DreamScore, dream_score
+from fastseq.learn.dataset import Labelled, read
+from fastseq.learn.evaluate import dream_score
+from fastseq.learn.recipes import recipe
 from fastseq.learn.subsets import read_subsets
 from fastseq.learn.train import train
 from fastseq.score.predict import predict
 from fastseq.sequence.encode import encode, reverse_complement
 
 RUNS = Path(os.environ.get("FASTSEQ_RUNS", "dream-mini-runs"))
-DRAWS = 1000
-NOTE = (
-    "8 of 9 subsets: motif perturbation has no pairs in this fold; the goals are for 360 CPU "
-    "seconds (3 minutes on 2 cores) and 3 seeds; the plain loop is nn.Conv1d in float32"
-)
-SETTINGS = {"epochs": 16, "batch_size": 128, "precision": "bfloat16", "within": 1.0}
+# 3 and 60 minutes of 2 cores
+SHORT, LONG = 360, 7200
+# rows and epochs of the trial that tells what an epoch costs
+TRIAL = 4096
+# a forward costs a third of a training step
+FORWARD = 1 / 3
+MARGIN = 0.97
 
 
-def promoters():
-    """Return the table and the subsets of its validation fold, as rows of that fold."""
+@dataclass(frozen=True)
+class Way:
+    """One way to train: networks of different seeds that share the budget; none: the plain loop.
+
+    A k-mer ridge, which takes seconds, may join them; predictions are averaged.
+    """
+
+    seconds: float
+    networks: int = 0
+    ridge: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+# D2's ResNet, its quicker relative
+RESNET = {
+    "activation": "none", "act": "relu", "padded": False, "stem_pool": True, "pool": "both",
+    "dropout": 0.25,
+}  # fmt: skip
+WAYS = {
+    "plain": Way(SHORT),
+    "fastseq": Way(SHORT, 3, True, {"recipe": "promoters", "sizes": RESNET}),
+    "best": Way(LONG, 8, True, {"recipe": "promoters", "sizes": {**RESNET, "channels": 96}}),
+}
+# one network, a third of the short budget, one thing changed at a time
+REFERENCE = {"recipe": "promoters", "sizes": RESNET}
+PARTS: dict[str, dict[str, Any]] = {
+    "reference": {},
+    "without shifts": {"shift": 0},
+    "weight decay of .01": {"weight_decay": 0.01},
+    "without dropout": {"sizes": {"dropout": 0.0}},
+    "none of these three": {"shift": 0, "weight_decay": 0.01, "sizes": {"dropout": 0.0}},
+    "shifts of 8, weight decay of .3": {"shift": 8, "weight_decay": 0.3},
+    "the report's layers": {
+        "sizes": {"act": "prelu", "padded": True, "stem_pool": False, "pool": "max"}
+    },
+    "padded stem": {"sizes": {"padded": True}},
+    "no pool behind the stem": {"sizes": {"stem_pool": False}},
+    "maximum alone": {"sizes": {"pool": "max"}},
+    "128 channels": {"sizes": {"channels": 128}},
+    "float32": {"precision": "float32"},
+    "mixup": {"regularise": "mixup"},
+    "differences within clusters": {"within": 0.5},
+    "clusters weighed down": {"cluster_weight": 0.3},
+    "averaged weights": {"average": "ema"},
+    "Huber loss": {"loss": "huber"},
+    "both strands at once": {"strands": "conjoined"},
+}
+PART = "part "
+for name, change in PARTS.items():
+    sizes = {**RESNET, **change.get("sizes", {})}
+    WAYS[PART + name] = Way(SHORT / 3, 1, False, {**REFERENCE, **change, "sizes": sizes})
+COMPARISONS = {
+    "short": ("fastseq", "plain"),
+    "long": ("best",),
+    "parts": tuple(PART + name for name in PARTS),
+}
+
+
+def promoters() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, np.ndarray]]:
+    """Return the table, its validation fold, and the subsets as rows of that fold."""
     folder = Path(os.environ["FASTSEQ_REAL_DATA"]) / "dream"
     table = read_table(folder / "dream_mini.tsv.gz")
     held = table[table["fold"] == "val"]
@@ -45,44 +113,90 @@ def promoters():
     return table, held, subsets
 
 
-def ours(table, seed: int, settings: dict, name: str) -> np.ndarray:
-    """Return RC-averaged predictions of the recipe's network; a broken-off run goes on."""
-    sizes = settings.pop("sizes", {})
-    model = settings.pop("model", "tum_resnet")
-    options = {**SETTINGS, **settings}
-    result = train(
-        model, table, seed=seed, sizes=sizes, path=RUNS / f"{name}.{seed}.safetensors",
-        resume=True, **options,
-    )  # fmt: skip
-    for row in result.history:
-        print({name: round(value, 4) for name, value in row.items()}, flush=True)
+def ours(
+    table: pd.DataFrame, way: Way, seed: int, seconds: float, clock: Callable[[], float]
+) -> dict[str, np.ndarray]:
+    """Return RC-averaged predictions of every member by name."""
+    rows = read(table[["seq", "maude_expr", "fold", "cluster"]])
     held = table[table["fold"] == "val"]["seq"].tolist()
-    return predict(result.model, held, strands="both")
+    begin, found = clock(), {}
+    if way.ridge:
+        fitted = train("kmer_ridge", rows, recipe="clusters", progress=False)
+        found["ridge"] = predict(fitted.model, held, strands="both")
+    options = {**way.options, "progress": False}
+    share = (seconds - (clock() - begin)) / way.networks
+    epochs = _epochs(rows, options, share, clock)
+    print(f"{epochs} epochs a network fit into {seconds:.0f} s", flush=True)
+    for number in range(seed * way.networks, (seed + 1) * way.networks):
+        result = train("tum_resnet", rows, **{**options, "epochs": epochs, "seed": number})
+        found[f"network {number}"] = predict(result.model, held, strands="both")
+        print({key: round(value, 4) for key, value in result.best.items()}, flush=True)
+    return found
 
 
-def plain(table, seed: int, settings: dict, name: str) -> np.ndarray:
-    """Return RC-averaged predictions of the plain loop: one-cycle AdamW, RC augmentation, MSE."""
+def _epochs(rows: Labelled, options: dict, seconds: float, clock: Callable[[], float]) -> int:
+    """Return how many epochs fit: a trial on a part of the rows, and what it leaves."""
+    at, whole = np.flatnonzero(rows.fold == "train"), np.sum(rows.fold == "train")
+    few = np.sort(np.random.default_rng(0).permutation(at)[:TRIAL])
+    few = np.append(few, np.flatnonzero(rows.fold == "val")[: TRIAL // 8])
+    part = Labelled(rows.codes[few], rows.targets[few], rows.tasks, rows.fold[few],
+                    rows.cluster[few])  # fmt: skip
+    stages = len(recipe(options.get("recipe", "default")).stages)
+    begin, costs = clock(), []
+    for _ in range(2):
+        start = clock()
+        train("tum_resnet", part, **{**options, "epochs": stages})
+        costs.append((clock() - start) / stages)
+    per_row = min(costs) / (TRIAL * (1 + FORWARD / 8))
+    # both strands of the validation fold are predicted at the end
+    held = len(rows) - whole
+    left = seconds * MARGIN - (clock() - begin) - 2 * FORWARD * held * per_row
+    return max(int(left / (per_row * (whole + FORWARD * held))), stages)
+
+
+def plain(
+    table: pd.DataFrame, seed: int, seconds: float, clock: Callable[[], float]
+) -> dict[str, np.ndarray]:
+    """Return RC-averaged predictions of the plain loop: one-cycle AdamW, RC augmentation, MSE.
+
+    In float32 and the layout that is fastest there, conv2d over channels-last rows.
+    """
     torch.manual_seed(seed)
-    epochs, size = settings.get("epochs", 15), 256
+    size, peak = 256, 5e-3
     seen, held = table[table["fold"] == "train"], table[table["fold"] == "val"]
     codes = encode(seen["seq"].tolist())
     labels = torch.tensor(seen["maude_expr"].to_numpy(), dtype=torch.float32)
     x = F.one_hot(torch.from_numpy(codes).long(), 4).float().transpose(1, 2).contiguous()
-    net = plain_torch.ResNet()
-    opt = torch.optim.AdamW(net.parameters(), 5e-3, weight_decay=0.01)
-    steps = epochs * (len(x) // size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(opt, 5e-3, total_steps=steps)
+    net = plain_torch.ResNet(flat=True)
+    opt = torch.optim.AdamW(net.parameters(), peak, weight_decay=0.01)
+
+    def step(rows: torch.Tensor) -> None:
+        batch = x[rows]
+        turned = torch.rand(len(rows)) < 0.5
+        batch[turned] = batch[turned].flip(1, 2)
+        loss = F.mse_loss(net(batch)[:, 0], labels[rows])
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+
+    # the trial leaves no trace: weights and optimizer are made anew
+    begin, trial = clock(), TRIAL // size
+    first = {name: value.clone() for name, value in net.state_dict().items()}
+    for _ in range(2):
+        start = clock()
+        for at in range(trial):
+            step(torch.arange(at * size, (at + 1) * size))
+        cost = (clock() - start) / trial
+    net.load_state_dict(first)
+    opt = torch.optim.AdamW(net.parameters(), peak, weight_decay=0.01)
+    left = seconds * MARGIN - (clock() - begin) - 2 * FORWARD * cost * len(held) / size
+    batches = len(x) // size
+    epochs = max(int(left / (cost * batches)), 1)
+    print(f"{epochs} epochs fit into {seconds:.0f} s", flush=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(opt, peak, total_steps=epochs * batches)
     for _ in range(epochs):
-        order = torch.randperm(len(x))
-        for at in range(0, len(x) - size + 1, size):
-            rows = order[at : at + size]
-            batch = x[rows]
-            turned = torch.rand(len(rows)) < 0.5
-            batch[turned] = batch[turned].flip(1, 2)
-            loss = F.mse_loss(net(batch)[:, 0], labels[rows])
-            opt.zero_grad()
-            loss.backward()
-            opt.step()
+        for rows in torch.randperm(len(x))[: batches * size].split(size):
+            step(rows)
             schedule.step()
     net.eval()
     codes = encode(held["seq"].tolist())
@@ -91,105 +205,57 @@ def plain(table, seed: int, settings: dict, name: str) -> np.ndarray:
         for strand in (codes, reverse_complement(codes)):
             hot = F.one_hot(torch.from_numpy(strand).long(), 4).float().transpose(1, 2)
             answers.append(torch.cat([net(part)[:, 0] for part in hot.split(512)]).numpy())
-    return np.mean(answers, axis=0)
+    return {"plain": np.mean(answers, axis=0)}
 
 
-def figures(score: DreamScore) -> dict:
-    """Return the figures that the goals name."""
-    by = score.per_subset
-    return {
-        "pearson_score": score.pearson,
-        "spearman_score": score.spearman,
-        **{f"r2_{name}": subset.r2 for name, subset in by.items()},
-        **{f"rho_{name}": subset.rho for name, subset in by.items()},
-    }
-
-
-def run(way: str, seed: int, settings: dict, name: str) -> None:
-    """Train once, print the scores, keep the predictions."""
+def run(name: str, way: Way, seed: int, budget: float, clock: str) -> None:
+    """Train once, print the scores, keep the predictions; nothing where they are kept already."""
+    target = RUNS / f"{name}.{seed}.npz"
+    if target.exists():
+        print(f"{target} is there already", flush=True)
+        return
     table, held, subsets = promoters()
     RUNS.mkdir(exist_ok=True)
-    begin, begin_cpu = time.perf_counter(), time.process_time()
-    y_hat = {"fastseq": ours, "plain": plain}[way](table, seed, dict(settings), name)
-    spent = {"wall": time.perf_counter() - begin, "cpu": time.process_time() - begin_cpu}
-    score = dream_score(held["maude_expr"].to_numpy(), y_hat, subsets)
-    print(score, {key: round(value) for key, value in spent.items()}, sep="\n")
-    about = {"settings": settings, **spent, "threads": torch.get_num_threads()}
-    np.savez(RUNS / f"{name}.{seed}.npz", y_hat=y_hat, about=json.dumps(about))
-
-
-def gain(y, ours_by_seed, plain_by_seed, held, subsets) -> dict[str, list[float]]:
-    """Return the 95 % interval of mean ours minus mean plain, clusters drawn with replacement."""
-    members = [np.flatnonzero(held["cluster"].to_numpy() == c) for c in held["cluster"].unique()]
-    random, found = np.random.default_rng(0), []
-    for _ in range(DRAWS):
-        rows = np.concatenate([members[i] for i in random.integers(0, len(members), len(members))])
-        times = np.bincount(rows, minlength=len(y))
-        # an entry counts as often as its rows' cluster was drawn; pairs lie within one cluster
-        drawn = {
-            name: np.repeat(entries, times[entries if entries.ndim == 1 else entries[:, 0]], axis=0)
-            for name, entries in {"all": np.arange(len(y)), **subsets}.items()
-        }
-        predictions = {f"o{i}": p for i, p in enumerate(ours_by_seed)}
-        predictions |= {f"p{i}": p for i, p in enumerate(plain_by_seed)}
-        score = dream_score(y, predictions, drawn)
-        tables = [score.pearson, score.spearman]
-        tables += [{m: s[name].r2 for m, s in score.scores.items()} for name in ("all", "SNVs")]
-        found.append(
-            [
-                np.mean([t[m] for m in t if m[0] == "o"])
-                - np.mean([t[m] for m in t if m[0] == "p"])
-                for t in tables
-            ]
-        )
-    ends = np.quantile(found, [0.025, 0.975], axis=0).T
-    names = ("pearson_score", "spearman_score", "r2_all", "r2_SNVs")
-    return {name: end.round(4).tolist() for name, end in zip(names, ends)}
-
-
-def report() -> None:
-    """Write one row a way: mean figures over its seeds, and the interval of the gain."""
-    _, held, subsets = promoters()
-    y = held["maude_expr"].to_numpy()
-    ways: dict[str, list] = {}
-    for path in sorted(RUNS.glob("*.npz")):
-        with np.load(path) as kept:
-            ways.setdefault(path.name.split(".")[0], []).append(
-                (kept["y_hat"], json.loads(str(kept["about"])))
-            )
-    rows = []
-    for name, runs in ways.items():
-        each = [figures(dream_score(y, y_hat, subsets)) for y_hat, _ in runs]
-        mean = {key: float(np.mean([one[key] for one in each])) for key in each[0]}
-        rows.append({
-            "figure": f"{name}, mean of {len(runs)} seeds",
-            "input": "DREAM-mini, train fold only; validation fold, both strands averaged",
-            "cpu_seconds": [round(about["cpu"]) for _, about in runs],
-            "wall_seconds": [round(about["wall"]) for _, about in runs],
-            "settings": runs[0][1]["settings"],
-            "values": {key: round(value, 4) for key, value in mean.items()},
-            "note": NOTE,
-        })  # fmt: skip
-        if name != "plain" and "plain" in ways:
-            pair = [[y_hat for y_hat, _ in some] for some in (runs, ways["plain"])]
-            rows[-1]["gain_over_plain_95"] = gain(y, *pair, held, subsets)
-        print(json.dumps(rows[-1], indent=1))
-    save("learn.dream_mini", rows, "python -m benchmarks.learn.dream_mini report")
+    now = {"cpu": time.process_time, "wall": time.perf_counter}
+    begin = {kind: tick() for kind, tick in now.items()}
+    if way.networks:
+        members = ours(table, way, seed, budget, now[clock])
+    else:
+        members = plain(table, seed, budget, now[clock])
+    spent = {kind: tick() - begin[kind] for kind, tick in now.items()}
+    y_hat = np.mean(list(members.values()), axis=0)
+    print(dream_score(held["maude_expr"].to_numpy(), y_hat, subsets), spent, sep="\n", flush=True)
+    about = {"budget": f"{budget:g} {clock} seconds", **spent, "threads": torch.get_num_threads()}
+    np.savez(target, about=json.dumps({**about, **way.options}), **members)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("way", choices=["fastseq", "plain", "report"])
+    parser.add_argument("what", choices=[*WAYS, *COMPARISONS, "report"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3, help="of short and long")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--name", help="what the runs are called; by default the way")
-    parser.add_argument("--settings", type=json.loads, default={}, help="JSON: recipe fields")
+    parser.add_argument("--cpu-seconds", type=float, help="budget, children included")
+    parser.add_argument("--wall-seconds", type=float, help="budget by the clock on the wall")
+    parser.add_argument("--networks", type=int, help="that share the budget")
+    parser.add_argument("--name", help="what the run is called; by default the way")
+    parser.add_argument("--settings", type=json.loads, default={}, help="JSON: options of train")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    if chosen.way == "report":
-        report()
-    else:
-        run(chosen.way, chosen.seed, chosen.settings, chosen.name or chosen.way)
+    clock = "wall" if chosen.wall_seconds else "cpu"
+    if chosen.what != "report":
+        names = COMPARISONS.get(chosen.what, (chosen.what,))
+        seeds = range(chosen.seeds) if chosen.what in COMPARISONS else [chosen.seed]
+        for seed in seeds:
+            for name in names:
+                way = WAYS[name]
+                options = {**way.options, **chosen.settings}
+                networks = (chosen.networks or way.networks) if way.networks else 0
+                way = replace(way, networks=networks, options=options)
+                budget = chosen.wall_seconds or chosen.cpu_seconds or way.seconds
+                run(chosen.name or name, way, seed, budget, clock)
+    if chosen.what in (*COMPARISONS, "report"):
+        dream_report.write(RUNS, *promoters()[1:])
 
 
 if __name__ == "__main__":
