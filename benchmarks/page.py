@@ -136,25 +136,32 @@ def scaled(value: float) -> str:
 
 
 def networks(rows: list[dict]) -> Iterator[dict]:
-    """Yield whole networks on a GPU in the form of the other results: the best of ours, and rivals.
+    """Yield what a GPU did in the form of the other results: the best of ours, and of each rival.
 
-    Their names are ``network: how, size``; a rival is compared at its own best size.
+    Rows are named ``network: how, size``; a rival is compared at its own best size.
     """
-    best: dict[str, dict[str, float]] = {}
+    best: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
-        if row.get("section") in ("network", "compile") and "sequences_per_second" in row:
-            network, _, how = row["name"].partition(": ")
-            who = "" if how.startswith("kernels") else how.partition(", batch")[0]
-            speeds = best.setdefault(network, {})
-            speeds[who] = max(speeds.get(who, 0), row["sequences_per_second"])
-    for network, speeds in best.items():
-        ours = speeds.pop("", None)
-        if ours is None:
-            continue
-        row = {"figure": network, "value": ours, "unit": "sequences/s", "input": "codes"}
-        yield row
-        for rival, speed in speeds.items():
-            yield {**row, "rival": rival, "rival_value": speed, "ratio": ours / speed}
+        network, _, how = row.get("name", "").partition(": ")
+        who = how.partition(", batch")[0]
+        match row:
+            case {"section": "network", "sequences_per_second": speed}:
+                who = "" if how.startswith("kernels") else who
+            case {"section": "compile", "sequences_per_second": speed}:
+                who = who if who == "TensorRT" else f"torch.compile {who}"
+            case {"section": "mutants", "edits_per_second": speed}:
+                network, who = f"edits, {network}", ""
+            case _:
+                continue
+        unit = "edits/s" if row["section"] == "mutants" else "sequences/s"
+        speeds = best.setdefault((network, unit), {})
+        speeds[who] = max(speeds.get(who, 0), speed)
+    for (network, unit), speeds in best.items():
+        if ours := speeds.pop("", None):
+            row = {"figure": network, "value": ours, "unit": unit, "input": "codes"}
+            yield row
+            for rival, speed in speeds.items():
+                yield {**row, "rival": rival, "rival_value": speed, "ratio": ours / speed}
 
 
 def everything(results: dict[str, Any]) -> Iterator[str]:

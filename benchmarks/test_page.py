@@ -42,8 +42,13 @@ def test_networks_on_a_gpu_take_the_form_of_the_others():
         row("Net 9 bp: kernels, 512 at once", 6.0), row("Net 9 bp: kernels, batch of 1", 1.0),
         row("Net 9 bp: eager conv1d", 2.0), row("Net 9 bp: eager conv1d, batch of 32", 1.0),
         {"section": "layer", "name": "x", "ms": 1.0},
+        {"section": "network", "name": "Net 9 bp: kernels, batch of 7", "error": "wrong"},
+        {"section": "compile", "name": "Net 9 bp: conv1d", "sequences_per_second": 3.0},
+        {"section": "mutants", "name": "Net 9 bp: full", "edits_per_second": 8.0},
     ]  # fmt: skip
-    ours, eager = page.networks(rows)
+    ours, eager, compiled, edits = page.networks(rows)
+    assert (compiled["rival"], compiled["ratio"]) == ("torch.compile conv1d", 2.0)
+    assert (edits["figure"], edits["value"], edits["unit"]) == ("edits, Net 9 bp", 8.0, "edits/s")
     assert (ours["figure"], ours["value"]) == ("Net 9 bp", 6.0)
     assert (eager["rival"], eager["ratio"]) == ("eager conv1d", 3.0)
 
