@@ -38,6 +38,8 @@ if TYPE_CHECKING:  # hidden below from checkers, or __getattr__ would accept any
     from fastseq.score.marginalize import marginalize as marginalize
     from fastseq.score.perturb import perturb as perturb
     from fastseq.score.predict import predict as predict
+    from fastseq.score.seqlets import motif_hits as motif_hits
+    from fastseq.score.seqlets import seqlets as seqlets
     from fastseq.score.variants import score_variants as score_variants
     from fastseq.sequence.edits import Edits as Edits
     from fastseq.sequence.encode import decode as decode
@@ -71,6 +73,7 @@ else:
             "score.marginalize": ["marginalize"],
             "score.perturb": ["perturb"],
             "score.predict": ["predict"],
+            "score.seqlets": ["motif_hits", "seqlets"],
             "score.variants": ["score_variants"],
             "sequence.edits": ["Edits"],
             "sequence.encode": ["decode", "encode", "one_hot", "reverse_complement"],

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 
@@ -107,8 +107,13 @@ def write_maps(path: str | PathLike, maps: Maps) -> None:
     }
     if maps.y_ref is not None:
         arrays["y_ref"] = maps.y_ref
+    write_arrays(path, arrays)
+
+
+def write_arrays(path: str | PathLike, arrays: Mapping[str, NDArray]) -> None:
+    """Write named arrays as one compressed .npz file, whole or not at all."""
     sink = io.BytesIO()
-    np.savez_compressed(sink, **arrays)
+    np.savez_compressed(sink, **dict(arrays))
     write_bytes(path, sink.getvalue())
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from os import PathLike
+from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -10,15 +12,28 @@ from numpy.typing import NDArray
 
 from fastseq.arrays import Codes, Text
 from fastseq.errors import OptionError
+from fastseq.io.maps import Maps, write_arrays, write_maps
 from fastseq.lower.ensemble import Runnable, lower_all
 from fastseq.lower.plan import Plan, Precision
+from fastseq.models.specs import Strand
 from fastseq.run.stream import blocks
 from fastseq.run.views import Views
+from fastseq.score.gradients import (
+    Baseline,
+    TaskScore,
+    deeplift_shap,
+    integrated_gradients,
+    one_hot,
+    smooth_grad,
+)
+from fastseq.score.gradients import baselines as baselines_of
 from fastseq.score.ism import saturation_mutagenesis
 from fastseq.score.predict import as_rows
 
-Method = Literal["saliency", "ism"]
-BLOCK = 1024
+Method = Literal["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_shap"]
+METHODS: tuple[str, ...] = get_args(Method)
+# rows between two steps of the progress bar; those with baselines of their own take more memory
+BLOCK, SMALL_BLOCK = 1024, 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +45,19 @@ class Attributions:
     codes : uint8, (n, length)
         The sequences as given.
     raw : float32, (n, 4, length)
-        The map as computed: the gradient, or the effects of mutations.
+        The map as computed: the gradient, the effects of mutations, or what each letter would
+        contribute beyond the baselines.
     method, task : str
+    missing : float32, (n,), or None
+        Of integrated gradients and DeepLIFT/SHAP: the score, minus the baselines' mean score, minus
+        the contributions of the observed bases. 0 where the map is complete.
     """
 
     codes: Codes
     raw: NDArray[np.float32]
     method: str
     task: str
+    missing: NDArray[np.float32] | None = None
 
     @property
     def hypothetical(self) -> NDArray[np.float32]:
@@ -51,13 +71,39 @@ class Attributions:
     @property
     def observed(self) -> NDArray[np.float32]:
         """Hypothetical at the observed base, float32, (n, length); 0 at unknown bases."""
-        hot = self.codes[:, None, :] == np.arange(4, dtype=np.uint8)[:, None]
-        return (self.hypothetical * hot).sum(1)
+        return (self.hypothetical * one_hot(self.codes)).sum(1)
+
+    @property
+    def contributions(self) -> NDArray[np.float32]:
+        """Raw at the observed base, float32, (n, length): what adds up to the score."""
+        return (self.raw * one_hot(self.codes)).sum(1)
 
     @property
     def attributions(self) -> NDArray[np.float32]:
         """The same as `observed`, the name other results use."""
         return self.observed
+
+    def save(self, path: str | PathLike, *, names: Sequence[str] | None = None) -> None:
+        """Write the maps as an .npz file that `fastseq kld` and `fastseq report` read.
+
+        Raises
+        ------
+        ShapeError
+            There are more or fewer names than sequences.
+        UnreadableFileError
+            The folder does not take files.
+        """
+        names = tuple(map(str, range(len(self.codes)))) if names is None else tuple(names)
+        write_maps(path, Maps(names, self.codes, self.raw[:, None], 0, self.method, (self.task,)))
+
+    def save_modisco(self, folder: str | PathLike) -> None:
+        """Write ``ohe.npz`` and ``shap.npz``, which TF-MoDISco-lite reads.
+
+        One-hot and hypothetical maps, float32 (n, 4, length), each under the name ``arr_0``:
+        ``modisco motifs -s ohe.npz -a shap.npz -n 2000 -o results.h5``.
+        """
+        for name, array in (("ohe", one_hot(self.codes)), ("shap", self.hypothetical)):
+            write_arrays(Path(folder) / f"{name}.npz", {"arr_0": array})
 
 
 def attribute(
@@ -66,6 +112,11 @@ def attribute(
     method: Method = "saliency",
     *,
     task: int | str | None = None,
+    baselines: Baseline | None = None,
+    n: int = 20,
+    steps: int = 32,
+    noise: float = 0.15,
+    seed: int = 0,
     strands: Literal["forward", "both"] = "forward",
     batch_size: int | None = None,
     device: str | torch.device | None = None,
@@ -79,11 +130,22 @@ def attribute(
     model : nn.Module, checkpoint path, Plan, or a list of these
     seqs : text, list of text, S / U / object / uint8 array
         All of one length, full or variable, as for `fastseq.predict`.
-    method : {"saliency", "ism"}
-        The gradient of the score before the activation (the expected bin of bin heads), or the
-        effects of all substitutions.
+    method : {"saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_shap"}
+        The gradient of the score before the activation (the expected bin of bin heads); its mean
+        under noise, or along the way from baselines; the effects of all substitutions; or
+        DeepLIFT/SHAP by tangermeme, an extra.
     task : int or str, optional
         Needed where the model answers several.
+    baselines : {"zeros", "uniform", "shuffle"}, optional
+        What integrated gradients (by default zeros) and DeepLIFT/SHAP (by default shuffles) start
+        from: no base, a quarter of each, or ``n`` dinucleotide shuffles of each sequence.
+    n : int
+        Shuffles of a sequence, or draws of noise.
+    steps : int
+        Points on the way from a baseline.
+    noise : float
+        Standard deviation of smooth-grad's noise on the one-hot input.
+    seed : int
     strands : {"forward", "both"}
     batch_size, device, precision, progress
         As for `fastseq.predict`.
@@ -97,7 +159,9 @@ def attribute(
     LengthError, SequenceError, ModelError
         As for `fastseq.predict`.
     OptionError
-        Another method, no such task, or none chosen of several.
+        Another method or baseline, no such task, or none chosen of several.
+    MissingExtraError
+        DeepLIFT/SHAP without tangermeme.
 
     Notes
     -----
@@ -113,39 +177,81 @@ def attribute(
     """
     codes = as_rows(seqs)
     options = {"device": device, "precision": precision, "batch_size": batch_size}
+    if method not in METHODS:
+        raise OptionError(f"method={method!r}; expected one of {', '.join(METHODS)}")
+    if n < 1 or steps < 1 or not noise >= 0:
+        raise OptionError(f"n={n}, steps={steps}, noise={noise}; expected n and steps above 0")
     mutants = 3 * codes.size if method == "ism" else 0
     plans = lower_all(model, length=codes.shape[1], sequences=mutants, **options)
     number = _task(plans[0], task)
     name = plans[0].target_spec.tasks[number]
-    if method == "saliency":
-        raw = _saliency(plans, codes, number, Views(strands), progress)
-    elif method == "ism":
+    if method == "ism":
         reduce = None if plans[0].positions is None else "sum"
         result = saturation_mutagenesis(
             plans, codes, scale="logit", reduce=reduce, strands=strands, progress=progress
         )
         raw = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
         raw[:, :, result.start : result.end] = result.effect[:, number]
-    else:
-        raise OptionError(f"method={method!r}; expected 'saliency' or 'ism'")
-    return Attributions(codes, raw, method, name)
-
-
-def _saliency(
-    plans: Sequence[Plan], codes: Codes, task: int, views: Views, progress: bool
-) -> NDArray[np.float32]:
+        return Attributions(codes, raw, method, name)
+    views = Views(strands)
     views.warn_untrained_strands(plans)
+    run = _Gradients(method, number, baselines, n, steps, noise, seed)
+    raw, missing = _mean_over_views(run, plans, codes, views, progress)
+    return Attributions(codes, raw, method, name, missing if run.is_complete else None)
+
+
+@dataclass(frozen=True)
+class _Gradients:
+    """A method by gradients and its settings."""
+
+    method: str
+    task: int
+    baselines: Baseline | None
+    n: int
+    steps: int
+    noise: float
+    seed: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether contributions add up to the score."""
+        return self.method in ("integrated_gradients", "deeplift_shap")
+
+    def __call__(
+        self, plan: Plan, codes: Codes, strand: Strand, offset: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the map of full-length codes and what it misses; row 0 is row ``offset``."""
+        nothing = np.zeros(len(codes), np.float32)
+        if self.method == "saliency":
+            return plan.gradient(codes, task=self.task, strand=strand), nothing
+        score, draw = TaskScore(plan, self.task, strand), {"seed": self.seed, "row_offset": offset}
+        if self.method == "smooth_grad":
+            return smooth_grad(score, plan, codes, self.n, self.noise, **draw), nothing
+        kind = self.baselines or ("shuffle" if self.method == "deeplift_shap" else "zeros")
+        base = baselines_of(kind, codes, plan, self.n, **draw)
+        if self.method == "deeplift_shap":
+            return deeplift_shap(score, plan, codes, base)
+        return integrated_gradients(score, plan, codes, base, self.steps)
+
+
+def _mean_over_views(
+    run: _Gradients, plans: Sequence[Plan], codes: Codes, views: Views, progress: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the maps over what was given, and what they miss, averaged over strands and models."""
     for plan in plans:
         plan.input_spec.variable_part(codes)
     raw = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
+    missing = np.zeros(len(codes), np.float32)
     seen = list(views.each(plans))
-    for block in blocks(len(codes), BLOCK, progress=progress, label="attribute"):
+    size = BLOCK if run.method == "saliency" else SMALL_BLOCK
+    for block in blocks(len(codes), size, progress=progress, label="attribute"):
         for plan, strand, _ in seen:
             spec = plan.input_spec
             skip = 0 if codes.shape[1] == spec.length else len(spec.left)
-            whole = plan.gradient(codes[block], task=task, strand=strand)
+            whole, less = run(plan, spec.place(codes[block]), strand, block.start)
             raw[block] += whole[:, :, skip : skip + codes.shape[1]] / len(seen)
-    return raw
+            missing[block] += less / len(seen)
+    return raw, missing
 
 
 def _task(plan: Plan, task: int | str | None) -> int:

@@ -1,10 +1,13 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import fastseq
-from fastseq.errors import OptionError
+from fastseq.errors import MissingExtraError, OptionError, ShapeError
+from fastseq.io.maps import read_maps
 from fastseq.models.specs import InputSpec, TargetSpec
 
 
@@ -66,5 +69,101 @@ def test_choices_are_named():
         fastseq.attribute(linear(tasks=2), CODES)
     with pytest.raises(OptionError, match="task='z'"):
         fastseq.attribute(linear(tasks=2), CODES, task="z")
-    with pytest.raises(OptionError, match="method='magic'; expected 'saliency' or 'ism'"):
+    with pytest.raises(OptionError, match="method='magic'; expected one of saliency, smooth_grad"):
         fastseq.attribute(linear(), CODES, "magic")
+    with pytest.raises(OptionError, match="baselines='ones'; expected 'zeros'"):
+        fastseq.attribute(linear(), CODES, "integrated_gradients", baselines="ones")
+    with pytest.raises(OptionError, match="steps=0"):
+        fastseq.attribute(linear(), CODES, "integrated_gradients", steps=0)
+
+
+def smooth(length=12, tasks=2):
+    torch.manual_seed(4)
+    return nn.Sequential(
+        nn.Conv1d(4, 6, 5, padding=2), nn.Tanh(), nn.Flatten(), nn.Linear(6 * length, tasks)
+    )
+
+
+def curved(seed=3, rows=5, length=12):
+    return np.random.default_rng(seed).integers(0, 5, (rows, length)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("strands", ["forward", "both"])
+@pytest.mark.parametrize("baselines", ["zeros", "uniform", "shuffle"])
+def test_integrated_gradients_add_up_to_the_score(baselines, strands):
+    codes, model = curved(), smooth()
+    found = fastseq.attribute(
+        model, codes, "integrated_gradients", task=1, baselines=baselines, n=3, strands=strands
+    )
+    total = found.contributions.sum(1)
+    np.testing.assert_allclose(found.missing, 0, atol=2e-5)
+    score = fastseq.predict(model, codes, strands=strands)[:, 1]
+    if baselines == "shuffle":
+        others = fastseq.shuffle(codes, 2, 3).reshape(-1, 12)
+    else:
+        others = np.full((15, 12), 4, np.uint8)
+    start = fastseq.predict(model, others, strands=strands)[:, 1].reshape(5, 3).mean(1)
+    if baselines != "uniform":
+        np.testing.assert_allclose(total, score - start, atol=2e-5)
+    assert (found.contributions[codes == 4] == 0).all()
+
+
+def test_integrated_gradients_of_a_linear_model_are_its_weights():
+    found = fastseq.attribute(linear(), CODES, "integrated_gradients", steps=1)
+    np.testing.assert_allclose(found.raw, fastseq.attribute(linear(), CODES).raw, rtol=1e-5)
+
+
+def test_smooth_gradients_near_the_gradient_and_not_by_the_batch():
+    codes, model = curved(rows=70), smooth(tasks=1)
+    sharp = fastseq.attribute(model, codes)
+    none = fastseq.attribute(model, codes, "smooth_grad", noise=0.0, n=2)
+    np.testing.assert_allclose(none.raw, sharp.raw, rtol=1e-4, atol=1e-6)
+    some = fastseq.attribute(model, codes, "smooth_grad", n=3)
+    assert 0 < np.abs(some.raw - sharp.raw).max() < np.abs(sharp.raw).max()
+    first = fastseq.attribute(model, codes[:66], "smooth_grad", n=3)
+    np.testing.assert_allclose(first.raw, some.raw[:66], atol=1e-6)
+
+
+def test_maps_by_baselines_cover_what_was_given():
+    model = smooth(12, 1)
+    model.input_spec = InputSpec(12, left="ACT", right="GG", unknown="uniform")
+    inner = fastseq.attribute(model, CODES, "integrated_gradients", baselines="shuffle", n=2)
+    whole = model.input_spec.place(CODES)
+    full = fastseq.attribute(model, whole, "integrated_gradients", baselines="shuffle", n=2)
+    assert inner.raw.shape == (6, 4, 7)
+    np.testing.assert_array_equal(inner.raw, full.raw[:, :, 3:10])
+    np.testing.assert_allclose(inner.missing, 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("baselines", ["zeros", "uniform", "shuffle"])
+def test_deeplift_is_tangermemes_and_adds_up(baselines):
+    pytest.importorskip("tangermeme")
+    codes = curved()
+    model = nn.Sequential(nn.Conv1d(4, 6, 5), nn.ReLU(), nn.Flatten(), nn.Linear(48, 2))
+    found = fastseq.attribute(model, codes, "deeplift_shap", task=1, baselines=baselines, n=3)
+    np.testing.assert_allclose(found.missing, 0, atol=1e-6)
+    assert np.abs(found.contributions).max() > 1e-3
+    line = fastseq.attribute(linear(), CODES, "deeplift_shap", baselines="zeros")
+    np.testing.assert_allclose(line.raw, fastseq.attribute(linear(), CODES).raw, atol=1e-6)
+
+
+def test_deeplift_without_tangermeme_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tangermeme", None)
+    monkeypatch.delitem(sys.modules, "tangermeme.deep_lift_shap", raising=False)
+    with pytest.raises(MissingExtraError, match=r"fastseq-genomics\[explain\]"):
+        fastseq.attribute(linear(), CODES, "deeplift_shap")
+
+
+def test_maps_are_saved_for_fastseq_and_for_modisco(tmp_path):
+    found = fastseq.attribute(linear(), CODES)
+    found.save(tmp_path / "maps.npz")
+    read = read_maps(tmp_path / "maps.npz")
+    np.testing.assert_array_equal(read.values[:, 0], found.raw)
+    assert read.names[2] == "2"
+    found.save_modisco(tmp_path)
+    hot, shap = (np.load(tmp_path / f"{name}.npz")["arr_0"] for name in ("ohe", "shap"))
+    assert hot.shape == shap.shape == (6, 4, 7)
+    np.testing.assert_array_equal(hot.argmax(1)[CODES < 4], CODES[CODES < 4])
+    np.testing.assert_array_equal(shap, found.hypothetical)
+    with pytest.raises(ShapeError):
+        found.save(tmp_path / "maps.npz", names=["one"])

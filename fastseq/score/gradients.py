@@ -1,0 +1,179 @@
+"""Gradients of a task's score at any input between baselines and sequences."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fastseq._lazy import load
+from fastseq.arrays import UNKNOWN, Codes
+from fastseq.errors import OptionError
+from fastseq.lower.plan import Plan
+from fastseq.models.specs import Strand
+from fastseq.sequence.shuffle import shuffle
+
+Baseline: TypeAlias = Literal["zeros", "uniform", "shuffle"]
+
+
+class TaskScore(nn.Module):
+    """One task's score before the activation, of one-hot A C G T on the + strand.
+
+    Parameters
+    ----------
+    plan : Plan
+    task : int
+    strand : {"+", "-"}
+        What the model reads; input and task are the + strand's all the same.
+
+    Notes
+    -----
+    (n, 4, length) -> (n, 1). A position whose planes add up to less than 1 is unknown by the
+    rest, and profiles are summed over their positions.
+    """
+
+    def __init__(self, plan: Plan, task: int, strand: Strand) -> None:
+        super().__init__()
+        exchange = plan.target_spec.strand_exchange
+        self.task = exchange[task] if strand == "-" and exchange else task
+        self.module, self.target_spec, self.turned = plan.module, plan.target_spec, strand == "-"
+        self.table: Tensor
+        # a copy: the spec may have kept one that was made in inference mode
+        self.register_buffer("table", plan.input_spec.table(strand).to(plan.device).clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.turned:
+            x = x.flip(1, 2)
+        unknown = 1 - x.sum(1, keepdim=True)
+        planes = torch.cat([x, unknown], 1).mT @ self.table
+        score = self.target_spec.score(self.module(planes.mT).float())[:, self.task]
+        return score.flatten(1).sum(1, keepdim=True) if score.ndim > 1 else score[:, None]
+
+
+def one_hot(codes: Codes) -> NDArray[np.float32]:
+    """Return float32 one-hot, (..., 4, length); unknown bases are zero."""
+    return (codes[..., None, :] == np.arange(4, dtype=np.uint8)[:, None]).astype(np.float32)
+
+
+def baselines(
+    kind: Baseline, codes: Codes, plan: Plan, n: int, *, seed: int, row_offset: int
+) -> NDArray[np.float32]:
+    """Return what sequences are compared with, float32, (rows, baselines, 4, length).
+
+    Parameters
+    ----------
+    kind : {"zeros", "uniform", "shuffle"}
+        No base at all, a quarter of each, or ``n`` dinucleotide shuffles of the variable part.
+    codes : uint8, (rows, length)
+        Full model input.
+    """
+    spec = plan.input_spec
+    if kind == "shuffle":
+        shuffled = shuffle(spec.variable_part(codes), 2, n, seed=seed, row_offset=row_offset)
+        flat = spec.place(shuffled.reshape(-1, spec.variable))
+        return one_hot(flat.reshape(len(codes), n, spec.length))
+    if kind in ("zeros", "uniform"):
+        # an unknown base stays one, so that nothing is lost there
+        fill = np.where(codes < UNKNOWN, 0.0 if kind == "zeros" else 0.25, 0.0)
+        return np.repeat(fill[:, None, None].astype(np.float32), 4, axis=2)
+    raise OptionError(f"baselines={kind!r}; expected 'zeros', 'uniform' or 'shuffle'")
+
+
+def smooth_grad(
+    score: TaskScore, plan: Plan, codes: Codes, n: int, noise: float, *, seed: int, row_offset: int
+) -> NDArray[np.float32]:
+    """Return the mean gradient over ``n`` draws of Gaussian noise on the one-hot input."""
+    hot, total = one_hot(codes), np.zeros((len(codes), 4, codes.shape[1]), np.float32)
+    streams = [np.random.default_rng([seed, row_offset + row]) for row in range(len(codes))]
+    for _ in range(n):
+        draw = np.stack([stream.normal(0, noise, hot.shape[1:]) for stream in streams])
+        total += _gradient(score, plan, hot + draw.astype(np.float32))
+    return total / n
+
+
+def integrated_gradients(
+    score: TaskScore, plan: Plan, codes: Codes, base: NDArray[np.float32], steps: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what each letter would contribute, (n, 4, length), and what is missing, (n,).
+
+    Parameters
+    ----------
+    codes : uint8, (n, length)
+    base : float32, (n, baselines, 4, length)
+    steps : int
+        Points of the Gauss-Legendre rule on each path.
+
+    Notes
+    -----
+    Sundararajan et al. 2017, averaged over baselines: the path's mean gradient at a letter minus
+    what it is at the baseline's. At the observed letters these add up to the score minus the mean
+    score of the baselines, save what is missing.
+    """
+    hot = one_hot(codes)
+    places, weights = np.polynomial.legendre.leggauss(steps)
+    total = np.zeros_like(hot)
+    for one in np.moveaxis(base, 1, 0):
+        mean = np.zeros_like(hot)
+        for place, weight in zip((places + 1) / 2, weights / 2):
+            between = (one + place * (hot - one)).astype(np.float32)
+            mean += np.float32(weight) * _gradient(score, plan, between)
+        total += mean - (one * mean).sum(1, keepdims=True)
+    contributions = total / np.float32(base.shape[1])
+    return contributions, _missing(score, plan, hot, base, contributions)
+
+
+def deeplift_shap(
+    score: TaskScore, plan: Plan, codes: Codes, base: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what `integrated_gradients` returns, by tangermeme's DeepLIFT/SHAP."""
+    tangermeme = load("tangermeme.deep_lift_shap")
+    hot = one_hot(codes)
+
+    def uniform(x: Tensor, n: int = 1, random_state: int | None = None) -> Tensor:
+        return (x.sum(1, keepdim=True) / 4).expand_as(x)[:, None].expand(-1, n, -1, -1)
+
+    with warnings.catch_warnings():
+        # all-zero columns are the model's N here, and a baseline of its own
+        warnings.filterwarnings("ignore", message=".*one-hot encoded")
+        contributions = tangermeme.deep_lift_shap(
+            score.eval(), torch.from_numpy(hot), target=0, hypothetical=True,
+            references=torch.from_numpy(base) if np.isin(base, (0, 1)).all() else uniform,
+            n_shuffles=base.shape[1], batch_size=plan.micro_batch, device=str(plan.device),
+            random_state=0, only_warn=True,
+        ).numpy()  # fmt: skip
+    return contributions, _missing(score, plan, hot, base, contributions)
+
+
+def _missing(
+    score: TaskScore,
+    plan: Plan,
+    hot: NDArray[np.float32],
+    base: NDArray[np.float32],
+    contributions: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        parts = [score(part).cpu().numpy()[:, 0] for _, part in _batches(plan, hot)]
+        flat = base.reshape(-1, *base.shape[2:])
+        others = [score(part).cpu().numpy()[:, 0] for _, part in _batches(plan, flat)]
+    start = np.concatenate([*others, np.zeros(0, np.float32)]).reshape(base.shape[:2]).mean(1)
+    return np.concatenate([*parts, start[:0]]) - start - (contributions * hot).sum((1, 2))
+
+
+def _gradient(score: TaskScore, plan: Plan, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    out = np.empty(x.shape, np.float32)
+    for rows, part in _batches(plan, x):
+        part.requires_grad_(True)
+        # cuDNN refuses a backward pass through a recurrent layer in eval mode
+        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+            (grad,) = torch.autograd.grad(score(part).sum(), part)
+        out[rows] = grad.cpu().numpy()
+    return out
+
+
+def _batches(plan: Plan, x: NDArray[np.float32]) -> Iterator[tuple[slice, Tensor]]:
+    for first in range(0, len(x), plan.micro_batch):
+        rows = slice(first, min(first + plan.micro_batch, len(x)))
+        yield rows, torch.from_numpy(x[rows]).to(plan.device)
