@@ -4,12 +4,13 @@ Axis letters, the same in every docstring: n sequences, l positions (bp), t task
 """
 
 from collections.abc import Sequence
+from operator import index
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastseq.errors import DTypeError, ShapeError
+from fastseq.errors import DTypeError, OptionError, ShapeError
 
 Codes: TypeAlias = NDArray[np.uint8]
 """uint8, (n, length) or (length,): A C G T = 0 1 2 3, anything else 4."""
@@ -68,4 +69,26 @@ def check(
     if not fits:
         named = ", ".join(f"{word}={sizes[word]}" if word in sizes else word for word in words)
         raise ShapeError(f"{name} has shape {found.shape}; expected ({named})")
+    return found
+
+
+def whole(name: str, value: object, least: int = 0) -> int:
+    """Return an option as an int once it is a whole number of ``least`` or more.
+
+    Raises
+    ------
+    OptionError
+        It is something else.
+
+    Examples
+    --------
+    >>> whole("rows", np.int64(3))
+    3
+    """
+    try:
+        found = index(value)  # type: ignore[arg-type]
+    except TypeError:
+        found = None
+    if found is None or found < least:
+        raise OptionError(f"{name}={value!r}; expected a whole number of {least} or more")
     return found

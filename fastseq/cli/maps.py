@@ -14,6 +14,7 @@ from fastseq.errors import FormatError, OptionError
 from fastseq.io.bed import read_bed
 from fastseq.io.maps import read_maps
 from fastseq.reliability.maps import load_maps
+from fastseq.reliability.snr import masks_from_spans
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,13 @@ class Explained:
     def motif_mask(self, bed: str) -> np.ndarray:
         """Return bool (n, span): the stretches of a BED file whose contigs are sequence names."""
         rows = {name: row for row, name in enumerate(self.names)}
-        mask = np.zeros(self.codes.shape, bool)
-        for chrom, start, end in read_bed(bed):
-            if chrom in rows:
-                first = max(start - self.start, 0)
-                last = None if end is None else max(end - self.start, 0)
-                mask[rows[chrom], first:last] = True
+        n, length = self.codes.shape
+        spans = [
+            (rows[chrom], start - self.start, end - self.start)
+            for chrom, start, end in read_bed(bed)
+            if chrom in rows
+        ]
+        mask, _ = masks_from_spans(np.array(spans, np.int64).reshape(-1, 3), n, length)
         if not mask.any():
             raise FormatError(f"{bed}: none of its intervals lies in the {len(mask):,} sequences")
         return mask

@@ -7,6 +7,8 @@ from fastseq._lazy import load
 from fastseq.cli.options import note, output_option, verb
 from fastseq.io.files import write_bytes
 from fastseq.io.tables import write_table
+from fastseq.sequence.motifs import format_motifs, jaspar, read_motifs
+from fastseq.sequence.simulate import CORE
 
 
 @verb("simulate")
@@ -18,19 +20,38 @@ from fastseq.io.tables import write_table
     "--negatives", type=click.Choice(["authors", "document"]), default="authors",
     show_default=True, help="Whether negatives may carry core motifs, as the published data do.",
 )  # fmt: skip
+@click.option(
+    "--core",
+    metavar="FILE",
+    help="Motifs of positives (MEME, JASPAR or TRANSFAC text) instead of the usual five.",
+)
+@click.option("--background", metavar="FILE", help="Motifs of negatives instead of the usual pool.")
 @click.option("--spans", metavar="FILE", help="Also write where every motif lies, as BED.")
+@click.option("--motifs", metavar="FILE", help="Also write the core motifs, as MEME text.")
 def command(
-    output: str, rows: int, length: int, seed: int, negatives: str, spans: str | None
+    output: str,
+    rows: int,
+    length: int,
+    seed: int,
+    negatives: str,
+    core: str | None,
+    background: str | None,
+    spans: str | None,
+    motifs: str | None,
 ) -> None:
     """Make the synthetic motif task: positives carry core motifs, negatives others.
 
     \b
     Example:
-      fastseq simulate -o task.tsv.gz --spans motifs.bed
+      fastseq simulate -o task.tsv.gz --spans motifs.bed --motifs core.meme
       fastseq train --data task.tsv.gz --model tum_resnet -o model.safetensors
     """
     pandas = load("pandas")
-    task = fastseq.simulate_motif_task(rows, length, seed, negatives=negatives)
+    carried = jaspar(CORE) if core is None else read_motifs(core)
+    pool = None if background is None else read_motifs(background)
+    task = fastseq.simulate_motif_task(
+        rows, length, seed, core=carried, background=pool, negatives=negatives
+    )
     names = [f"seq{row}" for row in range(len(task.codes))]
     folds = {"train": "train", "valid": "val", "test": "test"}
     table = pandas.DataFrame(
@@ -49,4 +70,6 @@ def command(
             ["chrom", "start", "end", "motif", "score", "strand"]
         ]
         write_bytes(spans, bed.to_csv(sep="\t", header=False, index=False).encode())
+    if motifs is not None:
+        write_bytes(motifs, format_motifs(carried).encode())
     note(f"{rows:,} sequences of {length} bp with {len(task.spans):,} planted motifs")

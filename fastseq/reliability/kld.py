@@ -8,15 +8,14 @@ k-mers; the attribution-weighted one lets every window count with the sum of its
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from operator import index
 from typing import Any
 
 import numpy as np
 
 from fastseq import threads as pool
-from fastseq.arrays import Attributions, Text
+from fastseq.arrays import Attributions, Text, whole
 from fastseq.errors import OptionError
-from fastseq.reliability.nulls import compare, replicate
+from fastseq.reliability.nulls import KINDS, compare, replicate
 from fastseq.reliability.result import KLDResult, describe
 from fastseq.reliability.tables import (
     Metric,
@@ -139,9 +138,10 @@ def kmer_kld(
     """
     metrics = _metrics(ks, method, score, form, quantile, buffer, correct)
     first = metrics[0]
-    times = _whole("null", null)
-    if times < 0:
-        raise OptionError(f"null={null}; expected 0 or more replicates")
+    times, seed = whole("null", null), whole("seed", seed)
+    if null_kind not in KINDS:
+        raise OptionError(f"null_kind={null_kind!r}; expected one of {', '.join(KINDS)}")
+    threads = None if threads is None else whole("threads", threads, 1)
     if per_sequence and any(m.method != "weighted" or m.form != "instance" for m in metrics):
         raise OptionError("per_sequence=True needs method='weighted' and form='instance'")
     several = isinstance(attributions, Mapping)
@@ -165,7 +165,7 @@ def kmer_kld(
             beside = compare(null_kind, per_k, parts, replicate(
                 codes, all_scores(codes, maps, metric), metric,
                 lambda found: divergences(found, counts, priors, metric),
-                kind=null_kind, times=times, seed=_whole("seed", seed), threads=n_threads,
+                kind=null_kind, times=times, seed=seed, threads=n_threads,
             ))  # fmt: skip
         carriers = tables if metric.method == "thresholded" else counts
         return KLDResult(
@@ -208,8 +208,8 @@ def _metrics(
             f"method={method!r}, score={score!r}; expected each method once, and one score or one "
             "for each of them"
         )
-    lengths = tuple(_whole("ks", k) for k in (ks if isinstance(ks, Iterable) else (ks,)))
-    quantile, buffer = _number("quantile", quantile), _whole("buffer", buffer)
+    lengths = tuple(whole("ks", k) for k in (ks if isinstance(ks, Iterable) else (ks,)))
+    quantile, buffer = _number("quantile", quantile), whole("buffer", buffer)
     return [
         Metric(lengths, *pair, form, quantile, buffer, bool(correct))
         for pair in zip(methods, scores)
@@ -218,13 +218,6 @@ def _metrics(
 
 def _several(choice: Any) -> bool:
     return isinstance(choice, Sequence) and not isinstance(choice, str)
-
-
-def _whole(name: str, value: Any) -> int:
-    try:
-        return index(value)
-    except TypeError as error:
-        raise OptionError(f"{name} holds {value!r}; expected a whole number") from error
 
 
 def _number(name: str, value: Any) -> float:
@@ -236,7 +229,7 @@ def _number(name: str, value: Any) -> float:
 
 def _prior(prior: object, metric: Metric, pseudocount: float) -> dict[int, np.ndarray] | None:
     """Return float64 tables (4^k,) to compare with, or None for the sequences' own."""
-    if pseudocount < 0:
+    if not 0 <= _number("pseudocount", pseudocount) < np.inf:
         raise OptionError(f"pseudocount={pseudocount}; expected 0 or more")
     if prior is None:
         if pseudocount:
@@ -248,19 +241,22 @@ def _prior(prior: object, metric: Metric, pseudocount: float) -> dict[int, np.nd
         prior = {k: metric.table(counts, k) for k in metric.ks}
     tables = {}
     for k in metric.ks:
-        table = np.array(prior.get(k, ()), np.float64).ravel() + pseudocount
-        if table.size != 4**k or not (np.isfinite(table) & (table >= 0)).all() or not table.sum():
+        given = np.asarray(prior.get(k, ()))
+        table = given.ravel() + pseudocount if given.dtype.kind in "fiub" else np.empty(0)
+        table = table.astype(np.float64) / 4**k  # so that the sum is finite where they are
+        if table.size != 4**k or not (np.isfinite(table) & (table >= 0)).all() or not table.any():
             raise OptionError(
-                f"the prior of k = {k} has {table.size} entries; expected {4**k} finite numbers of "
-                "0 or more that do not sum to 0"
+                f"the prior of k = {k} has {given.size} entries; expected {4**k} finite numbers of "
+                "0 or more that are not all 0"
             )
-        tables[k] = table
+        tables[k] = table / table.sum()
     return tables
 
 
 def _frequencies(
     counts: np.ndarray, priors: dict[int, np.ndarray] | None, metric: Metric
 ) -> dict[int, np.ndarray]:
-    tables = priors or {k: metric.table(counts, k).astype(np.float64) for k in metric.ks}
-    return {k: table / max(table.sum(), 1) if not priors else table / table.sum()
-            for k, table in tables.items()}  # fmt: skip
+    if priors:
+        return priors
+    tables = {k: metric.table(counts, k) for k in metric.ks}
+    return {k: table / max(table.sum(), 1) for k, table in tables.items()}

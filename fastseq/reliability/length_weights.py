@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastseq.arrays import check
+from fastseq.arrays import check, whole
 from fastseq.errors import OptionError, ShapeError
 from fastseq.reliability.result import KLDResult
 
@@ -86,6 +86,8 @@ def fit_length_weights(
     >>> fitted.weights[3] > fitted.weights[6], round(fitted.explained[3], 6)
     (True, 1.0)
     """
+    subsets, folds = whole("subsets", subsets, 2), whole("folds", folds, 2)
+    seed = whole("seed", seed)
     values = _columns(kld, ks)
     snr = check("snr", snr, "m", dtype=("f", "i"))
     for k, column in values.items():
@@ -107,8 +109,10 @@ def fit_length_weights(
             f"{len(y)} models; expected at least {max(LEAST_MODELS, 2 * subsets)}, "
             "a correlation of fewer says nothing"
         )
-    if subsets < 2 or folds < 2 or not y.std():
-        raise OptionError(f"subsets={subsets}, folds={folds}; expected 2 or more and varying SNR")
+    # of what a subset leaves, every fold holds two models or more
+    most = (len(y) - -(-len(y) // subsets)) // 2
+    if folds > most or not y.std():
+        raise OptionError(f"folds={folds}; expected {most} at most, and SNR that vary")
     order = np.random.Generator(np.random.Philox(seed)).permutation(len(y))
     weights, held_out = [], []
     for out in np.array_split(order, subsets):
@@ -138,11 +142,12 @@ def _columns(
 ) -> dict[int, np.ndarray]:
     if isinstance(kld, np.ndarray):
         return dict(zip(ks, check("kld", kld, "m k", dtype="f", k=len(ks)).T))
-    if isinstance(kld, Mapping):
-        return {int(k): np.asarray(column, np.float64) for k, column in kld.items()}
-    results = list(kld)
-    if not results:
-        raise OptionError("no models; expected KLD results or a dict of lengths")
+    if isinstance(kld, Mapping) and kld:
+        columns = {k: check(f"KLD of k = {k}", x, "m", dtype=("f", "i")) for k, x in kld.items()}
+        return {whole("k", k): column.astype(np.float64) for k, column in columns.items()}
+    results = list(kld) if isinstance(kld, Sequence) else []
+    if not results or not all(isinstance(result, KLDResult) for result in results):
+        raise OptionError("no models; expected a list of KLD results, a dict or an array")
     max(results)  # refuses results that cannot be compared
     return {k: np.array([result.per_k[k] for result in results]) for k in results[0].per_k}
 

@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from fastseq._lazy import load
-from fastseq.errors import FormatError, MissingFileError, OptionError
+from fastseq.errors import FormatError, MissingFileError, OptionError, UnreadableFileError
 
 # in a file of several arrays, these are taken for the maps, in this order
 USUAL_KEYS = ("attributions", "maps", "raw", "hypothetical", "attr", "scores", "arr_0")
@@ -27,12 +27,12 @@ def load_maps(path: str | Path, key: str | None = None) -> np.ndarray:
     Returns
     -------
     float
-        Maps stored as (n, length, 4) come back as (n, 4, length).
+        Maps stored as (n, length, 4) come back as (n, 4, length); (n, 4, 4) is taken as it is.
 
     Raises
     ------
-    MissingFileError
-        There is no such file.
+    MissingFileError, UnreadableFileError
+        There is no such file, or it cannot be read.
     FormatError
         It is none of the three, is cut off, or its array has other axes.
     OptionError
@@ -46,6 +46,8 @@ def load_maps(path: str | Path, key: str | None = None) -> np.ndarray:
             head = stream.read(8)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise MissingFileError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: cannot be read: {error.strerror}") from error
     try:
         if head == _HDF5:
             maps = _hdf5(path, key)

@@ -99,18 +99,15 @@ def replicate(
     Raises
     ------
     OptionError
-        An unknown kind, a negative number of times or seed, or fewer than two sequences to
-        exchange.
+        A seed out of range, or fewer than two sequences to exchange.
     """
-    if kind not in KINDS:
-        raise OptionError(f"null_kind={kind!r}; expected one of {', '.join(KINDS)}")
     if len(codes) < 2 and kind in ("swap", "composition"):
         raise OptionError(
             f"null_kind={kind!r} exchanges maps between sequences and there is {len(codes)}; "
             "pass null_kind='shift'"
         )
-    if seed < 0:
-        raise OptionError(f"seed={seed}; expected 0 or more")
+    if seed >= 1 << 128:
+        raise OptionError(f"seed={seed}; expected less than 2^128")
     bits = metric.bits(codes)
     found: list[dict[int, float]] = [{}] * times
     means, residuals = _by_base(codes, scores) if kind == "composition" else (None, scores)
@@ -123,7 +120,8 @@ def replicate(
                 mine = random.permuted(scores, axis=1)
             elif kind == "shift":
                 # a turn by nothing would be the map itself
-                shifts = random.integers(1, max(2, scores.shape[1]), len(codes))
+                most = max(scores.shape[1] - 1, 0)
+                shifts = random.integers(min(1, most), most + 1, len(codes))
             else:
                 source = _derangement(len(codes), random)
             if means is not None:
@@ -148,7 +146,8 @@ def _by_base(codes: Codes, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean share of each code's scores (5,), and scores over the mean of their base."""
     totals = scores.sum(1, keepdims=True)
     shares = np.divide(scores, totals, out=np.zeros_like(scores), where=totals > 0)
-    found = np.bincount(codes.ravel(), shares.ravel(), minlength=5)
+    # of nothing at all, sums come back as integers
+    found = np.bincount(codes.ravel(), shares.ravel(), minlength=5).astype(np.float64)
     # a base that never has a score still carries what it is given
     means = np.divide(found, np.bincount(codes.ravel(), minlength=5), where=found > 0, out=found)
     expected = means[codes]

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastseq.arrays import UNKNOWN, Attributions, Text, check
+from fastseq.arrays import UNKNOWN, Attributions, Text, check, whole
 from fastseq.errors import MapError, OptionError
-from fastseq.reliability.tables import codes_beside
+from fastseq.reliability.tables import as_array, codes_beside
 from fastseq.sequence.encode import Ragged
 from fastseq.sequence.motifs import INFORMATIVE_BITS
 
@@ -57,6 +57,8 @@ def signal_to_noise(
         Uncorrected gradients of the logit, or their signed value at the observed base.
     motif_mask, background_mask : bool or 0 / 1, (n, length)
         Where the truth lies and where noise is looked for; the complement where not given.
+        `masks_from_spans` makes both from planted motifs, `masks_from_information` from the bits
+        of the matrices behind them; `MotifTask` has both.
     top : int
         Noise is the mean of the ``top`` largest background scores, none below 0.
     compat : "tfomics", optional
@@ -95,17 +97,16 @@ def by_sequence(
     compat: str | None = None,
 ) -> SignalToNoise:
     """Return signal, noise and ratio of each sequence; `signal_to_noise` explains and raises."""
-    if top < 1:
-        raise OptionError(f"top={top}; expected at least 1 background score")
+    top = whole("top", top, 1)
     if compat is not None and compat not in COMPATIBLE:
         raise OptionError(f"compat={compat!r}; expected one of {', '.join(COMPATIBLE)} or None")
     scores = _signed_scores(seqs, attributions)
     n, length = scores.shape
-    axes, whole = {"n": n, "l": length}, ("b", "i", "u")
-    motif = check("motif_mask", motif_mask, "n l", dtype=whole, **axes) != 0
+    axes, integers = {"n": n, "l": length}, ("b", "i", "u")
+    motif = check("motif_mask", motif_mask, "n l", dtype=integers, **axes) != 0
     background = ~motif
     if background_mask is not None:
-        background = check("background_mask", background_mask, "n l", dtype=whole, **axes) != 0
+        background = check("background_mask", background_mask, "n l", dtype=integers, **axes) != 0
         if (both := (motif & background).any(1)).any():
             raise OptionError(f"row {both.argmax()}: a position is both motif and background")
 
@@ -151,7 +152,8 @@ def masks_from_spans(spans: np.ndarray, n: int, length: int) -> tuple[np.ndarray
     OptionError
         A row outside the set.
     """
-    if spans.dtype.names:
+    spans, n, length = np.asarray(spans), whole("n", n), whole("length", length)
+    if {"row", "start", "end"} <= set(spans.dtype.names or ()):
         spans = np.stack([spans[name] for name in ("row", "start", "end")], axis=-1)
     spans = check("spans", spans, "s 3", dtype=("i", "u"))
     if len(spans) and not (spans[:, 0].min() >= 0 and spans[:, 0].max() < n):
@@ -178,20 +180,24 @@ def masks_from_information(information: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _signed_scores(seqs: Text | Ragged, attributions: Attributions) -> np.ndarray:
     """Return float64 (n, length): the gradient at the observed base, 0 at unknown ones."""
-    maps = np.asarray(getattr(attributions, "raw", attributions))
+    maps = as_array("attributions", getattr(attributions, "raw", attributions))
     if maps.ndim not in (2, 3):
         check("attributions", maps, "n 4 l")
     codes = codes_beside(seqs, maps)
     n, length = codes.shape
     axes = "n l" if maps.ndim == 2 else "n 4 l"
     maps = check("attributions", maps, axes, dtype="f", n=n, l=length)
-    bad = ~np.isfinite(maps).all(axis=tuple(range(1, maps.ndim)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        bad = ~np.isfinite(np.abs(maps).sum(tuple(range(1, maps.ndim)), dtype=np.float64))
     if bad.any():
-        raise MapError(f"the attribution map of row {bad.argmax()} holds NaN or infinity")
+        raise MapError(
+            f"the attribution map of row {bad.argmax()} holds NaN, infinity or values whose sum "
+            "overflows; expected finite numbers"
+        )
     if maps.ndim == 2:
         return maps.astype(np.float64)
     size = np.abs(maps).max(initial=0)
-    if size and np.abs(maps.sum(1)).max() <= _SUMS_TO_ZERO * size:
+    if size and np.abs(maps.sum(1, dtype=np.float64)).max() <= _SUMS_TO_ZERO * size:
         raise OptionError(
             "these maps are gradient-corrected (their four channels sum to 0); signal_to_noise is "
             "defined on the gradients as computed: pass Attributions.raw"

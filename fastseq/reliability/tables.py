@@ -46,8 +46,6 @@ class Metric:
             raise OptionError(f"ks={self.ks}; expected each length once")
         if not 0 <= self.quantile < 1:
             raise OptionError(f"quantile={self.quantile}; expected 0 <= quantile < 1")
-        if self.buffer < 0:
-            raise OptionError(f"buffer={self.buffer}; expected 0 or more bases")
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -153,7 +151,7 @@ def add_rows(
     score = native.OBSERVED if metric.score == "observed" else native.SQUARE
     return native.count_blocks(
         codes, rows, source, shifts, score, metric.correct,
-        metric.quantile, metric.buffer, *metric.lengths, sums,
+        metric.quantile, min(metric.buffer, codes.shape[1]), *metric.lengths, sums,
     )  # fmt: skip
 
 
@@ -261,7 +259,7 @@ def codes_beside(seqs: Text | Ragged, maps: Any) -> Codes:
     SequenceError
         A letter outside IUPAC.
     """
-    shape = np.shape(getattr(maps, "raw", maps))
+    shape = as_array("attributions", getattr(maps, "raw", maps)).shape
     is_array = isinstance(seqs, np.ndarray) and seqs.dtype.kind not in "SUO"
     length = None if is_array or len(shape) not in (2, 3) else shape[-1]
     codes = encode(seqs, unknown="iupac", length=length)
@@ -283,7 +281,7 @@ def check_maps(name: str, maps: Any, codes: Codes) -> np.ndarray:
     MapError
         They are no real numbers.
     """
-    found = np.asanyarray(getattr(maps, "raw", maps))
+    found = as_array(name, getattr(maps, "raw", maps))
     n, length = codes.shape
     if found.shape not in ((n, 4, length), (n, length)):
         turned = " (channels come second: pass maps.transpose(0, 2, 1))"
@@ -294,6 +292,24 @@ def check_maps(name: str, maps: Any, codes: Codes) -> np.ndarray:
     if found.dtype.kind not in "fiu":
         raise MapError(f"{name} has dtype {found.dtype}; expected real numbers")
     return found
+
+
+def as_array(name: str, maps: Any) -> np.ndarray:
+    """Return what can be read as an array; masked entries are NaN.
+
+    Raises
+    ------
+    MapError
+        It cannot.
+    """
+    try:
+        found = np.asanyarray(maps)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise MapError(
+            f"{name} is no array of numbers ({error}); expected one, such as a tensor's "
+            ".detach().float().cpu()"
+        ) from error
+    return np.ma.filled(found.astype(np.float64), np.nan) if np.ma.isMA(found) else found
 
 
 def as_weights(weights: Any, ks: Sequence[int]) -> dict[int, float]:
@@ -307,11 +323,14 @@ def as_weights(weights: Any, ks: Sequence[int]) -> dict[int, float]:
     if weights is None:
         return {k: 1 / len(ks) for k in ks}
     weights = getattr(weights, "weights", weights)
-    table = dict(weights) if hasattr(weights, "keys") else dict(zip(ks, weights, strict=False))
-    values = np.array([table.get(k, np.nan) for k in ks], np.float64)
+    try:
+        table = dict(weights) if hasattr(weights, "keys") else dict(zip(ks, weights, strict=True))
+        values = np.array([table.get(k, np.nan) for k in ks], np.float64)
+    except (TypeError, ValueError):
+        values = np.full(len(ks), np.nan)
     if not (np.isfinite(values) & (values >= 0)).all() or values.sum() <= 0:
         raise OptionError(
-            f"weights={weights}; expected a number of 0 or more for each of k = "
+            f"weights={weights!r}; expected a number of 0 or more for each of k = "
             f"{', '.join(map(str, ks))}"
         )
     return {k: float(value) for k, value in zip(ks, values / values.sum())}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastseq.errors import FormatError, MissingFileError, OptionError
+from fastseq.errors import FormatError, MissingFileError, OptionError, UnreadableFileError
 
 # the synthetic task reads a column as part of a motif above this many bits
 INFORMATIVE_BITS = 0.1
@@ -40,7 +40,10 @@ class Motif:
     counts: np.ndarray
 
     def __post_init__(self):
-        counts = np.array(self.counts, np.float64)
+        try:
+            counts = np.array(self.counts, np.float64)
+        except (TypeError, ValueError) as error:
+            raise FormatError(f"motif {self.id}: counts are no numbers ({error})") from error
         if counts.ndim != 2 or counts.shape[0] != 4 or not counts.shape[1]:
             raise FormatError(
                 f"motif {self.id}: counts have shape {counts.shape}; expected (4, width)"
@@ -66,6 +69,8 @@ class Motif:
 
     def probabilities(self, pseudocount: float = 0.0) -> np.ndarray:
         """Return float64 (4, width): each column sums to 1."""
+        if not pseudocount >= 0:
+            raise OptionError(f"pseudocount={pseudocount}; expected 0 or more")
         counts = self.counts + pseudocount
         return counts / counts.sum(0)
 
@@ -124,8 +129,8 @@ def read_motifs(path: str | Path, *, format: str | None = None) -> list[Motif]:
 
     Raises
     ------
-    MissingFileError
-        There is no such file.
+    MissingFileError, UnreadableFileError
+        There is no such file, or it cannot be read.
     FormatError
         The text is none of the three, or breaks off; the message names the line.
     OptionError
@@ -133,8 +138,10 @@ def read_motifs(path: str | Path, *, format: str | None = None) -> list[Motif]:
     """
     try:
         raw = Path(path).read_bytes()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise MissingFileError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: cannot be read: {error.strerror}") from error
     try:
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
     except (OSError, EOFError, UnicodeDecodeError) as error:
@@ -158,8 +165,20 @@ def parse_motifs(text: str, *, format: str | None = None, source: str = "text") 
 
 
 def write_motifs(path: str | Path, motifs: Iterable[Motif], *, format: str = "meme") -> None:
-    """Write motifs as MEME, JASPAR or TRANSFAC text."""
-    Path(path).write_text(format_motifs(motifs, format=format))
+    """Write motifs as MEME, JASPAR or TRANSFAC text.
+
+    Raises
+    ------
+    OptionError
+        An unknown format.
+    UnreadableFileError
+        The folder does not take files.
+    """
+    text = format_motifs(motifs, format=format)
+    try:
+        Path(path).write_text(text)
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def format_motifs(motifs: Iterable[Motif], *, format: str = "meme") -> str:
@@ -209,12 +228,13 @@ def _parse_meme(lines: list[str]) -> Iterator[Motif]:
         while at < len(lines) and re.match(r"\s*[\d.]", lines[at]):
             rows.append(_numbers(lines[at].split(), at))
             at += 1
-        if any(len(row) != 4 for row in rows) or len(rows) != int(options.get("w", len(rows))):
+        width, sites = _numbers((options.get("w", len(rows)), options.get("nsites", 1)), at - 1)
+        if any(len(row) != 4 for row in rows) or len(rows) != width:
             raise FormatError(
-                f"motif {id}: {len(rows)} rows end at line {at}; "
-                f"expected {options.get('w', len(rows))} rows of 4 frequencies"
+                f"motif {id}: {len(rows)} rows end at line {at}; expected {width:g} rows of 4 "
+                "frequencies"
             )
-        sites = float(options.get("nsites", 1)) or 1.0
+        sites = sites or 1.0
         yield Motif(id, name, sites * np.array(rows).reshape(-1, 4).T)
 
 

@@ -5,12 +5,12 @@ task is to tell them apart, and every planted base is known. The recipe follows 
 "task3" of Koo & Ploenzke 2021 (exponential activations).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fastseq.arrays import Codes
+from fastseq.arrays import Codes, whole
 from fastseq.errors import LengthError, OptionError
 from fastseq.sequence.motifs import INFORMATIVE_BITS, Motif, jaspar
 
@@ -103,7 +103,8 @@ def simulate_motif_task(
     Raises
     ------
     OptionError
-        A negative n, unknown negatives, or probabilities that do not sum to 1.
+        A negative n, unknown negatives, core motifs among those of "document" negatives, or
+        probabilities that do not sum to 1.
     LengthError
         Motifs that do not fit into the length.
 
@@ -120,20 +121,27 @@ def simulate_motif_task(
     >>> task.codes.shape, int(task.labels.sum()), task.spans["motif"][0] != ""
     ((100, 200), 50, True)
     """
-    if n < 0 or length < 1:
-        raise OptionError(f"n={n}, length={length}; expected n >= 0 and length >= 1")
+    n, length, seed = whole("n", n), whole("length", length, 1), whole("seed", seed)
     if negatives not in NEGATIVES:
         raise OptionError(f"negatives={negatives!r}; expected one of {', '.join(NEGATIVES)}")
     core = jaspar(CORE) if core is None else list(core)
+    given = core if background is None else [*core, *background]
+    if odd := [motif for motif in given if not isinstance(motif, Motif)]:
+        raise OptionError(f"{odd[0]!r} is no Motif; jaspar() and read_motifs() return them")
+    planted = {motif.id for motif in core}
     if background is None:
-        background = [motif for motif in jaspar() if motif.id not in CORE]
+        background = [motif for motif in jaspar() if motif.id not in planted.union(CORE)]
+    shared = [motif.id for motif in background if motif.id in planted]
+    if shared and negatives == "document":
+        raise OptionError(
+            f"{', '.join(shared)} both core and background; expected disjoint sets, or "
+            "negatives='authors'"
+        )
     pools = (
         list(background) + (core if negatives == "authors" else []),
         core,
     )
-    counts = MOTIF_COUNTS if motif_counts is None else motif_counts
-    if not counts or min(counts) < 1 or abs(sum(counts.values()) - 1) > 1e-9:
-        raise OptionError(f"motif_counts={counts}; expected counts of 1 or more, sum of p = 1")
+    counts = _motif_counts(MOTIF_COUNTS if motif_counts is None else motif_counts)
     random = np.random.Generator(np.random.Philox(seed))
     labels = (np.arange(n) < (n + 1) // 2).astype(np.uint8)
     parts = [
@@ -152,6 +160,14 @@ def simulate_motif_task(
     bounds = (np.cumsum(list(SPLIT.values())) * n + 0.5).astype(int)
     split = np.array(list(SPLIT))[np.searchsorted(bounds[:-1], np.arange(n), side="right")]
     return MotifTask(codes[order], labels[order], spans, information[order], split)
+
+
+def _motif_counts(counts: Mapping[int, float]) -> dict[int, float]:
+    if isinstance(counts, Mapping):
+        p = np.array([*counts.values()])
+        if p.dtype.kind in "fi" and (p >= 0).all() and abs(p.sum() - 1) <= 1e-9:
+            return {whole("motif_counts", number, 1): share for number, share in counts.items()}
+    raise OptionError(f"motif_counts={counts!r}; expected {{number: probability}}, sum of p = 1")
 
 
 def _plant(

@@ -6,6 +6,7 @@ import pytest
 
 import fastseq
 from fastseq.io.maps import read_maps
+from fastseq.sequence.motifs import Motif, read_motifs, write_motifs
 from tests.cli.conftest import frame, one_line, parsed
 
 
@@ -67,6 +68,23 @@ def _write(name, text):
     with open(name, "w") as file:
         file.write(text)
     return name
+
+
+def test_simulate_plants_the_motifs_of_a_file(run):
+    motifs = [
+        Motif("a", "A6", [[1] * 6, *[[0] * 6] * 3]),
+        Motif("c", "C7", [[0] * 7, [1] * 7, *[[0] * 7] * 2]),
+    ]
+    write_motifs("core.jaspar", motifs, format="jaspar")
+    options = ["-n", 60, "--length", 60, "--core", "core.jaspar", "--spans", "m.bed", "-q"]
+    table = frame(run("simulate", *options, "--motifs", "core.meme"))
+    positive = set(table["name"][table["label"] == 1])
+    bed = pd.read_csv("m.bed", sep="\t", header=None)
+    assert set(bed[3][bed[0].isin(positive)]) == {"A6", "C7"}
+    assert [motif.name for motif in read_motifs("core.meme")] == ["A6", "C7"]
+    both = [*options, "--background", "core.jaspar", "--negatives", "document"]
+    assert "both core and background" in one_line(run("simulate", *both))
+    assert "no such file" in one_line(run("simulate", "--core", "absent.meme"))
 
 
 def test_simulate_train_evaluate_and_report_go_hand_in_hand(run):

@@ -394,14 +394,14 @@ def test_float32_maps_up_to_the_largest_numbers():
         ({"attributions": np.zeros((12, 40), complex)}, MapError, "complex"),
         ({"seqs": "ACGT" * 10, "attributions": np.zeros((1, 4, 40))}, ShapeError, "list of one"),
         ({"ks": []}, OptionError, "ks="),
-        ({"ks": 6.5}, OptionError, "ks holds 6.5"),
-        ({"ks": "36"}, OptionError, "ks holds '3'"),
-        ({"ks": None}, OptionError, "ks holds None"),
-        ({"buffer": 1.5}, OptionError, "buffer holds 1.5"),
+        ({"ks": 6.5}, OptionError, "ks=6.5"),
+        ({"ks": "36"}, OptionError, "ks='3'"),
+        ({"ks": None}, OptionError, "ks=None"),
+        ({"buffer": 1.5}, OptionError, "buffer=1.5"),
         ({"quantile": "high"}, OptionError, "quantile='high'"),
         ({"quantile": np.nan}, OptionError, "quantile=nan"),
-        ({"null": 2.5}, OptionError, "null holds 2.5"),
-        ({"null": 2, "seed": 0.5}, OptionError, "seed holds 0.5"),
+        ({"null": 2.5}, OptionError, "null=2.5"),
+        ({"null": 2, "seed": 0.5}, OptionError, "seed=0.5"),
         ({"method": ()}, OptionError, "each method once"),
         ({"method": ("weighted", "weighted")}, OptionError, "each method once"),
         ({"method": ("weighted", "angular")}, OptionError, "weighted, thresholded"),
@@ -410,7 +410,27 @@ def test_float32_maps_up_to_the_largest_numbers():
         ({"score": None}, OptionError, "score=None"),
         ({"attributions": None}, ShapeError, "expected maps"),
         ({"attributions": {}}, OptionError, "no maps"),
-        ({"threads": 0}, OptionError, "threads is 0"),
+        ({"null": 1, "seed": 2**128}, OptionError, "less than 2"),
+        ({"null_kind": "rotate"}, OptionError, "swap, shift, permute, composition"),
+        ({"threads": 1.5}, OptionError, "threads=1.5"),
+        ({"weights": "abc"}, OptionError, "weights='abc'"),
+        ({"weights": 3}, OptionError, "weights=3"),
+        ({"weights": [1] * 7}, OptionError, "weights="),
+        ({"prior": {k: "x" for k in range(3, 9)}}, OptionError, "prior of k = 3"),
+        ({"prior": {k: np.ones(4**k, complex) for k in range(3, 9)}}, OptionError, "prior of k"),
+        ({"prior": {k: np.full(4**k, np.nan) for k in range(3, 9)}}, OptionError, "prior of k"),
+        ({"prior": ["ACGT" * 9], "pseudocount": "x"}, OptionError, "pseudocount='x'"),
+        ({"prior": ["ACGT" * 9], "pseudocount": np.inf}, OptionError, "pseudocount=inf"),
+        ({"attributions": [[1, 2], [3]]}, MapError, "no array of numbers"),
+        ({"attributions": "maps.npy"}, ShapeError, "attributions"),
+        ({"attributions": np.zeros((12, 40), object)}, MapError, "object"),
+        ({"attributions": np.zeros((12, 40), bool)}, MapError, "bool"),
+        (
+            {"attributions": np.ma.masked_less(np.arange(480.0).reshape(12, 40), 90)},
+            MapError,
+            "row 0 holds NaN",
+        ),
+        ({"threads": 0}, OptionError, "threads=0"),
         ({"per_sequence": True, "method": ("weighted", "thresholded")}, OptionError, "per_seq"),
         ({"ks": [0]}, OptionError, "between 1 and 12"),
         ({"ks": [13]}, OptionError, "between 1 and 12"),
@@ -432,6 +452,34 @@ def test_hostile_input(arguments, error, message):
     codes, maps = case(17)
     with pytest.raises(error, match=message):
         kmer_kld(**{"seqs": codes, "attributions": maps, **arguments})
+
+
+def test_tensors():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    codes, maps = case(25)
+    assert kmer_kld(codes, torch.tensor(maps)).per_k == kmer_kld(codes, maps).per_k
+    for tensor in (torch.tensor(maps, requires_grad=True), torch.tensor(maps).bfloat16()):
+        with pytest.raises(MapError, match="detach"):
+            kmer_kld(codes, tensor)
+
+
+def test_priors_of_any_size_and_shape():
+    codes, maps = case(26)
+    expected = kmer_kld(codes, maps, ks=2, prior={2: np.ones(16)}).per_k[2]
+    for table in (np.ones((4, 4)), np.full(16, 1e308), np.full(16, 1e-300), [1] * 16):
+        assert kmer_kld(codes, maps, ks=2, prior={2: table}).per_k[2] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["weighted", "thresholded"])
+def test_nulls_of_nothing(kind, method):
+    for n, length in ((3, 0), (3, 1), (3, 2), (0, 9)):
+        if not n and kind in ("swap", "composition"):
+            continue
+        codes, maps = case(27, n=n, length=length)
+        null = kmer_kld(codes, maps, null=2, null_kind=kind, method=method).null
+        assert math.isnan(null.p)
+        assert len(null.total) == 2
 
 
 def test_a_single_sequence_has_nothing_to_swap_with():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastseq.errors import OptionError, ShapeError
+from fastseq.errors import DTypeError, OptionError, ShapeError
 from fastseq.reliability.kld import kmer_kld
 from fastseq.reliability.length_weights import fit_length_weights
 
@@ -77,10 +77,29 @@ def test_signal_to_noise_without_a_logarithm():
         ({3: np.ones(40)}, np.arange(1.0, 40), ShapeError, "k = 3"),
         ({3: np.ones(40)}, np.arange(1.0, 41), OptionError, "no length explains"),
         ({3: np.full(40, np.nan)}, np.arange(1.0, 41), OptionError, "NaN or infinity"),
-        ({3: np.arange(40)}, np.ones(40), OptionError, "varying SNR"),
+        ({3: np.arange(40)}, np.ones(40), OptionError, "SNR that vary"),
         ([], np.ones(0), OptionError, "no models"),
+        ({}, np.ones(40), OptionError, "no models"),
+        (None, np.ones(40), OptionError, "no models"),
+        ([1.0, 2.0], np.ones(40), OptionError, "no models"),
+        ({"a": np.arange(40.0)}, np.arange(1.0, 41), OptionError, "k='a'"),
+        ({3: ["x"] * 40}, np.arange(1.0, 41), DTypeError, "KLD of k = 3"),
+        ({3: np.ones((40, 1))}, np.arange(1.0, 41), ShapeError, "KLD of k = 3"),
+        ({3: np.arange(40.0)}, np.where(np.arange(40) == 3, np.inf, 2), OptionError, "infinity"),
+        ({3: np.arange(40.0)}, np.where(np.arange(40) == 3, np.nan, 2), OptionError, "model 3"),
     ],
 )
 def test_hostile_input(kld, snr, error, message):
     with pytest.raises(error, match=message):
         fit_length_weights(kld, snr)
+
+
+@pytest.mark.parametrize(
+    "wish", [{"subsets": 1}, {"subsets": 2.5}, {"folds": 1}, {"folds": 100}, {"seed": -1},
+             {"seed": "x"}, {"subsets": 100}],
+)  # fmt: skip
+def test_impossible_wishes(wish):
+    kld, snr = models()
+    with pytest.raises(OptionError):
+        fit_length_weights(kld, snr, **wish)
+    assert fit_length_weights(kld, snr, subsets=20, folds=6).n == 80

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fastseq.errors import DTypeError, MapError, OptionError, ShapeError
+from fastseq.errors import DTypeError, FastseqError, MapError, OptionError, ShapeError
 from fastseq.reliability.snr import (
     by_sequence,
     masks_from_information,
@@ -130,3 +130,42 @@ def test_maps_that_are_not_finite():
     maps[4, 1, 1] = np.nan
     with pytest.raises(MapError, match="row 4"):
         signal_to_noise(codes, maps, motif)
+
+
+@pytest.mark.parametrize("top", [0, -1, 2.5, None, "9"])
+def test_top_is_a_whole_number(top):
+    with pytest.raises(OptionError, match="top="):
+        signal_to_noise(*case(), top=top)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_largest_numbers(dtype):
+    codes, maps, motif = case()
+    expected = signal_to_noise(codes, maps, motif)
+    largest = (maps.astype(np.float64) / np.abs(maps).max() * 0.99).astype(dtype)
+    largest = largest * np.finfo(dtype).max
+    if dtype == np.float64:
+        with pytest.raises(MapError, match="row 0 .* sum overflows"):
+            signal_to_noise(codes, largest, motif)
+    else:
+        assert signal_to_noise(codes, largest, motif) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("spans", "n", "error"),
+    [
+        (None, 2, FastseqError), ("x", 2, FastseqError), (np.zeros((1, 3)), 2, DTypeError),
+        (np.zeros((1, 2), int), 2, ShapeError), (np.array([[-1, 0, 1]]), 2, OptionError),
+        (np.zeros(1, [("a", int)]), 2, FastseqError), (np.zeros((0, 3), int), -1, OptionError),
+        (np.zeros((0, 3), int), 1.5, OptionError),
+    ],
+)  # fmt: skip
+def test_spans_that_are_none(spans, n, error):
+    with pytest.raises(error):
+        masks_from_spans(spans, n, 10)
+
+
+def test_spans_of_any_kind():
+    for spans in ([(0, 1, 3)], np.array([[0, 1, 3]], np.uint64), np.array([[0, 1, 3]], np.int8)):
+        np.testing.assert_array_equal(np.flatnonzero(masks_from_spans(spans, 1, 5)[0]), [1, 2])
+    assert not masks_from_spans(np.array([[0, 3, 1]]), 1, 5)[0].any()

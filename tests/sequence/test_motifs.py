@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from fastseq.errors import FormatError, MissingFileError, OptionError
+from fastseq.errors import FormatError, MissingFileError, OptionError, UnreadableFileError
 from fastseq.sequence.motifs import (
     Motif,
     format_motifs,
@@ -110,3 +110,25 @@ def test_broken_files_and_wrong_choices(tmp_path):
         jaspar(["MA9999.1"])
     with pytest.raises(OptionError, match="format='homer'"):
         format_motifs([], format="homer")
+
+
+@pytest.mark.parametrize("options", ["w= x", "w= 1 nsites= many", "w= 2"])
+def test_numbers_of_meme_text_that_are_none(options):
+    text = f"MEME version 4\nMOTIF a\nletter-probability matrix: {options}\n.2 .3 .3 .2\n"
+    with pytest.raises(FormatError, match="line|rows of 4"):
+        parse_motifs(text)
+
+
+def test_motifs_that_are_none():
+    with pytest.raises(FormatError, match="no numbers"):
+        Motif("a", "b", "ACGT")
+    with pytest.raises(OptionError, match="pseudocount"):
+        jaspar()[0].probabilities(-1)
+
+
+def test_places_that_are_no_files(tmp_path):
+    with pytest.raises(MissingFileError):
+        read_motifs(tmp_path)
+    for path in (tmp_path, tmp_path / "absent" / "motifs.meme"):
+        with pytest.raises(UnreadableFileError, match="cannot be written"):
+            write_motifs(path, jaspar()[:1])

@@ -86,7 +86,22 @@ def test_empty_task():
         ({"length": 0}, OptionError, "length=0"),
         ({"negatives": "none"}, OptionError, "authors, document"),
         ({"motif_counts": {3: 0.4}}, OptionError, "sum of p"),
-        ({"motif_counts": {0: 1.0}}, OptionError, "counts of 1"),
+        ({"motif_counts": {0: 1.0}}, OptionError, "motif_counts=0"),
+        ({"motif_counts": {2.5: 1.0}}, OptionError, "motif_counts=2.5"),
+        ({"motif_counts": {3: 1.5, 4: -0.5}}, OptionError, "sum of p"),
+        ({"motif_counts": {3: np.nan}}, OptionError, "sum of p"),
+        ({"motif_counts": [3]}, OptionError, "sum of p"),
+        ({"n": 2.5}, OptionError, "n=2.5"),
+        ({"length": 99.5}, OptionError, "length=99.5"),
+        ({"seed": -1}, OptionError, "seed=-1"),
+        ({"seed": "x"}, OptionError, "seed='x'"),
+        ({"core": ["MA0079.3"]}, OptionError, "'MA0079.3' is no Motif"),
+        ({"background": [None]}, OptionError, "None is no Motif"),
+        (
+            {"background": jaspar()[:2], "core": jaspar()[:2], "negatives": "document"},
+            OptionError,
+            "both core and background",
+        ),
         ({"core": []}, OptionError, "pool is empty"),
         ({"length": 20}, LengthError, "need more than 20 bp"),
         ({"length": 60}, LengthError, "do not fit into 60 bp"),
@@ -95,6 +110,15 @@ def test_empty_task():
 def test_impossible_wishes(arguments, error, message):
     with pytest.raises(error, match=message):
         simulate_motif_task(**{"n": 200, **arguments})
+
+
+def test_core_motifs_of_ones_own_are_no_background():
+    core = [motif for motif in jaspar() if motif.id not in CORE][:3]
+    task = simulate_motif_task(400, core=core, negatives="document")
+    planted = task.labels[task.spans["row"]] == 1
+    names = {motif.name for motif in core}
+    assert set(task.spans["motif"][planted]) == names
+    assert names.isdisjoint(task.spans["motif"][~planted])
 
 
 def test_unknown_split():
