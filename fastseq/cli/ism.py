@@ -10,7 +10,6 @@ import numpy as np
 import fastseq
 from fastseq._lazy import load
 from fastseq.cli.options import (
-    INTEGERS,
     engine_option,
     ensemble,
     models_option,
@@ -19,6 +18,7 @@ from fastseq.cli.options import (
     running_options,
     sequence_options,
     verb,
+    view_options,
 )
 from fastseq.cli.sequences import read_checked
 from fastseq.io.maps import Maps, write_maps
@@ -36,10 +36,7 @@ from fastseq.show.logo import LETTERS
 @click.option("--explain", is_flag=True, help="Only tell how the mutants would run, and why.")
 @running_options
 @engine_option
-@click.option("--shifts", type=INTEGERS, default="0", show_default=True,
-              help="Average over the window moved by so many bp.")  # fmt: skip
-@click.option("--scale", type=click.Choice(["output", "logit"]), default="output",
-              show_default=True, help="'logit' takes effects before the activation.")  # fmt: skip
+@view_options
 def command(
     models: tuple[str, ...],
     sequences: str | None,

@@ -224,6 +224,18 @@ class IntegerList(click.ParamType):
 INTEGERS = IntegerList()
 
 
+def view_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add over which windows answers are averaged, and whether the activation comes last."""
+    for option in (
+        click.option("--scale", type=click.Choice(["output", "logit"]), default="output",
+                     show_default=True, help="'logit' stops before the activation."),
+        click.option("--shifts", type=INTEGERS, default="0", show_default=True,
+                     help="Average over the window moved by so many bp."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 def quiet() -> bool:
     """Return whether the user wants to see neither progress nor notes."""
     return bool(click.get_current_context().meta.get(QUIET))

@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import click
-
 import fastseq
 from fastseq._lazy import load
 from fastseq.cli.options import (
-    INTEGERS,
     ensemble,
     models_option,
     output_option,
@@ -15,6 +12,7 @@ from fastseq.cli.options import (
     running_options,
     sequence_options,
     verb,
+    view_options,
 )
 from fastseq.cli.sequences import read_checked
 from fastseq.io.tables import write_table
@@ -25,10 +23,7 @@ from fastseq.io.tables import write_table
 @sequence_options
 @output_option("-", "Table of name and y_hat (.tsv, .csv, .parquet).")
 @running_options
-@click.option("--shifts", type=INTEGERS, default="0", show_default=True,
-              help="Average over the window moved by so many bp.")  # fmt: skip
-@click.option("--scale", type=click.Choice(["output", "logit"]), default="output",
-              show_default=True, help="'logit' stops before the activation.")  # fmt: skip
+@view_options
 def command(
     models: tuple[str, ...],
     sequences: str,

@@ -8,7 +8,6 @@ import click
 
 import fastseq
 from fastseq.cli.options import (
-    INTEGERS,
     engine_option,
     ensemble,
     json_option,
@@ -18,6 +17,7 @@ from fastseq.cli.options import (
     quiet,
     running_options,
     verb,
+    view_options,
 )
 from fastseq.io.results import is_single
 
@@ -68,16 +68,17 @@ def _devices(
 )  # fmt: skip
 @running_options
 @engine_option
-@click.option("--shifts", type=INTEGERS, default="0", show_default=True,
-              help="Average over the window moved by so many bp.")  # fmt: skip
-@click.option("--scale", type=click.Choice(["output", "logit"]), default="output",
-              show_default=True, help="'logit' takes effects before the activation.")  # fmt: skip
+@view_options
 @click.option("--pseudocount", default=1.0, show_default=True, help="Of the fold change.")
 @click.option("--reduce", type=click.Choice(["sum", "mean"]), help="Of a profile's positions.")
 @click.option("--null", type=click.IntRange(0), default=0, show_default=True,
               help="Alleles in shuffled windows behind a p_value.")  # fmt: skip
 @click.option("--null-seed", type=click.IntRange(0), default=0, show_default=True,
               help="Names their draw.")  # fmt: skip
+@click.option("--null-vcf", "null_variants", metavar="FILE",
+              help="Matched background variants behind a p_value, instead.")  # fmt: skip
+@click.option("--active", multiple=True, metavar="REGION|BED",
+              help="Such as peaks: adds active_quantile, the active allele's rank.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only count, and estimate time and memory.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True,
               help="Processes that share the folder's parts.")  # fmt: skip
@@ -95,6 +96,7 @@ def command(
     vcf: str | None,
     saturate: tuple[str, ...],
     regions: tuple[str, ...],
+    active: tuple[str, ...],
     fasta: str,
     output: str,
     dry_run: bool,
@@ -126,6 +128,7 @@ def command(
     found: Any = fastseq.score_variants(
         ensemble(models), vcf, fasta,
         regions=_one_or_more(regions), saturate=_one_or_more(saturate),
+        active=_one_or_more(active),
         output=None if dry_run else output, dry_run=dry_run, progress=not quiet(), **options,
     )  # fmt: skip
     if dry_run:
