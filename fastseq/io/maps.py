@@ -96,6 +96,11 @@ def write_maps(path: str | PathLike, maps: Maps) -> None:
     UnreadableFileError
         The folder does not take files.
     """
+    write_arrays(path, arrays_of(maps))
+
+
+def arrays_of(maps: Maps) -> dict[str, NDArray]:
+    """Return maps as named arrays, the form in which they lie on disk."""
     arrays = {
         "kind": np.array(KIND),
         "names": np.array(maps.names, dtype=str),
@@ -105,9 +110,26 @@ def write_maps(path: str | PathLike, maps: Maps) -> None:
         "method": np.array(maps.method),
         "tasks": np.array(maps.tasks, dtype=str),
     }
-    if maps.y_ref is not None:
-        arrays["y_ref"] = maps.y_ref
-    write_arrays(path, arrays)
+    return arrays if maps.y_ref is None else {**arrays, "y_ref": maps.y_ref}
+
+
+def maps_of(arrays: Mapping[str, NDArray]) -> Maps:
+    """Return the maps that `arrays_of` took apart.
+
+    Raises
+    ------
+    KeyError, ShapeError
+        One is missing, or they do not belong together.
+    """
+    return Maps(
+        tuple(arrays["names"].tolist()),
+        arrays["codes"],
+        arrays["values"],
+        int(arrays["start"]),
+        str(arrays["method"]),
+        tuple(arrays["tasks"].tolist()),
+        arrays.get("y_ref"),
+    )
 
 
 def write_arrays(path: str | PathLike, arrays: Mapping[str, NDArray]) -> None:
@@ -141,14 +163,6 @@ def read_maps(path: str | PathLike) -> Maps:
             f"{', '.join(held) or 'nothing'}"
         )
     try:
-        return Maps(
-            tuple(held["names"].tolist()),
-            held["codes"],
-            held["values"],
-            int(held["start"]),
-            str(held["method"]),
-            tuple(held["tasks"].tolist()),
-            held.get("y_ref"),
-        )
+        return maps_of(held)
     except (KeyError, ShapeError) as error:
         raise FormatError(f"{path}: its arrays do not belong together ({error})") from error
