@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from fastseq.arrays import Codes
+from fastseq.lower.delta_gpu import WindowEngine
 from fastseq.lower.incremental import DeltaEngine
 from fastseq.models.specs import COMPLEMENT, InputSpec, OutputScale, Strand, TargetSpec
 from fastseq.sequence.edits import Edits, window
@@ -55,7 +56,7 @@ def in_model_input(
 
 
 def incremental_effects(
-    engine: DeltaEngine,
+    engine: DeltaEngine | WindowEngine,
     input_spec: InputSpec,
     target_spec: TargetSpec,
     rows: Codes,

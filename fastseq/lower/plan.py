@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fastseq.arrays import UNKNOWN, Codes, check
 from fastseq.errors import FastseqWarning, LengthError, ModelError, OptionError
 from fastseq.lower.capture import NotCaptured, capture
+from fastseq.lower.delta_gpu import WindowEngine
 from fastseq.lower.edited import incremental_effects, keeps_length
 from fastseq.lower.explain import explain, explain_ism
 from fastseq.lower.gpu import AT_ONCE, RUNGS, Runner, fitting, in_parts
@@ -359,9 +360,9 @@ class Plan:
         """Why differences cannot be carried through this plan; empty where they can."""
         if self.graph is None:
             return [f"the model was not lowered: {self.unlowered}"]
-        if self.device.type != "cpu" or self.precision != "float32":
-            return [f"differences run in float32 on the CPU, the plan in {self.precision} on "
-                    f"{self.device}"]  # fmt: skip
+        if self.obstacles and (self.device.type != "cpu" or self.precision != "float32"):
+            return [f"differences run in float32 on the CPU or in GPU kernels, the plan in "
+                    f"{self.precision} on {self.device} without them"]  # fmt: skip
         return self.delta_engine("+").reasons
 
     def incremental_pays(self, edits: int) -> bool:
@@ -369,9 +370,13 @@ class Plan:
         return not self.not_incremental and self.delta_engine("+").cost(edits).gain > 1
 
     @cache  # noqa: B019 - a plan lives as long as its engines are wanted
-    def delta_engine(self, strand: Strand) -> DeltaEngine:
+    def delta_engine(self, strand: Strand) -> DeltaEngine | WindowEngine:
         """Return the engine that carries differences on a strand; built when first asked for."""
-        return DeltaEngine(self.graph, self.input_spec.table(strand))  # type: ignore[arg-type]
+        graph: fx.GraphModule = self.graph  # type: ignore[assignment]
+        table = self.input_spec.table(strand)
+        if self.on_kernels:
+            return WindowEngine(graph, table, self.precision, self.device)
+        return DeltaEngine(graph, table)
 
     def gradient(self, codes: Codes, *, task: int = 0, strand: Strand = "+") -> NDArray[np.float32]:
         """Return the gradient of one task's score before the activation, at each base and channel.
