@@ -191,8 +191,9 @@ def sequence_options(
 def running_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add how a model is run."""
     for option in (
-        click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32",
-                     show_default=True, help="Arithmetic of the network."),
+        click.option("--precision", default="float32", show_default=True,
+                     type=click.Choice(["float32", "tf32", "float16", "bfloat16"]),
+                     help="Arithmetic of the network; tf32 and float16 on a GPU."),
         device_option,
         click.option("--batch-size", type=click.IntRange(1), help="Sequences run at once."),
         click.option("--strands", type=click.Choice(["forward", "both"]), default="forward",
