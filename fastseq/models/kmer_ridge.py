@@ -135,9 +135,9 @@ class KmerRidge(nn.Module):
         seen, held = self._counts(codes), self._counts(val_codes)
         each = np.ones(len(codes)) if weights is None else np.asarray(weights, float)
         each = (each / each.mean()).astype(np.float32)
-        best: dict[str, float] = {}
+        scale, best = _scale(seen), dict[str, float]()
         for penalty in self.penalty:
-            solved = [_solve(seen, y, each, penalty * len(codes)) for y in targets.T]
+            solved = [_solve(seen, scale, y, each, penalty * len(codes)) for y in targets.T]
             beta = np.stack([weight for weight, _ in solved], axis=1)
             bias = np.array([bias for _, bias in solved])
             loss, val_loss = (
@@ -146,7 +146,7 @@ class KmerRidge(nn.Module):
             )
             if not best or val_loss < best["val_loss"]:
                 best = {"penalty": penalty, "loss": loss, "val_loss": val_loss}
-                self.weight[:-1] = torch.from_numpy(beta)
+                self.weight[:] = torch.from_numpy(beta)
                 self.bias[:] = torch.from_numpy(bias)
         return best
 
@@ -157,7 +157,9 @@ class KmerRidge(nn.Module):
         shape = len(codes), len(self.weight)
         counts = sparse.csr_matrix((np.ones(found.size, np.float32), found.ravel(), begins), shape)
         counts.sum_duplicates()
-        return counts[:, :-1]
+        # the last feature stands for unknown bases: without counts its weight stays 0
+        counts.data[counts.indices == shape[1] - 1] = 0
+        return counts
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
@@ -166,16 +168,22 @@ class KmerRidge(nn.Module):
         return nn.functional.embedding_bag(found, self.weight, mode="sum") + self.bias
 
 
+def _scale(counts: Any) -> np.ndarray:
+    """Return 1 / sd of every feature, float32."""
+    squares = np.bincount(counts.indices, counts.data**2, counts.shape[1]) / counts.shape[0]
+    variance = squares - np.asarray(counts.mean(0)).ravel() ** 2
+    return (1 / np.sqrt(np.maximum(variance, 0) + LEAST_VARIANCE)).astype(np.float32)
+
+
 def _solve(
-    counts: Any, y: np.ndarray, each: np.ndarray, penalty: float
+    counts: Any, scale: np.ndarray, y: np.ndarray, each: np.ndarray, penalty: float
 ) -> tuple[np.ndarray, float]:
-    """Return weights and bias that minimise sum each (y - counts w - b)^2 + penalty |w sd|^2."""
+    """Return weights and bias that minimise sum each (y - counts w - b)^2 + penalty |w sd|^2.
+
+    ``scale`` is 1 / sd of the counts.
+    """
     total = each.sum()
     mean = (counts.T @ each) / total
-    squares = counts.copy()
-    squares.data **= 2
-    variance = np.asarray(squares.mean(0)).ravel() - np.asarray(counts.mean(0)).ravel() ** 2
-    scale = (1 / np.sqrt(np.maximum(variance, 0) + LEAST_VARIANCE)).astype(np.float32)
     centre = float((each * y).sum() / total)
 
     def back(residual: np.ndarray) -> np.ndarray:

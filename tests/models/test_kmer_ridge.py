@@ -8,7 +8,7 @@ from scipy import sparse
 from fastseq.errors import OptionError
 from fastseq.learn.train import train
 from fastseq.models import checkpoints
-from fastseq.models.kmer_ridge import _solve
+from fastseq.models.kmer_ridge import _scale, _solve
 from fastseq.models.registry import build
 from fastseq.score.predict import predict
 from fastseq.sequence.encode import encode, reverse_complement
@@ -61,7 +61,8 @@ def test_the_solution_is_that_of_the_normal_equations():
     rng = np.random.default_rng(0)
     dense = rng.poisson(1.0, (60, 7)).astype(np.float32)
     y, each = rng.normal(size=60), rng.random(60).astype(np.float32) + 0.5
-    w, bias = _solve(sparse.csr_matrix(dense), y, each, 3.0)
+    counts = sparse.csr_matrix(dense)
+    w, bias = _solve(counts, _scale(counts), y, each, 3.0)
     variance = dense.var(0) + 1e-3
     mean = (each @ dense) / each.sum()
     centred = dense - mean
