@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # hidden below from checkers, or __getattr__ would accept any
     from fastseq.score.epistasis import epistasis as epistasis
     from fastseq.score.ism import saturation_mutagenesis as saturation_mutagenesis
     from fastseq.score.marginalize import marginalize as marginalize
+    from fastseq.score.motif_changes import motif_changes as motif_changes
     from fastseq.score.perturb import perturb as perturb
     from fastseq.score.predict import predict as predict
     from fastseq.score.seqlets import motif_hits as motif_hits
@@ -71,6 +72,7 @@ else:
             "score.epistasis": ["epistasis"],
             "score.ism": ["saturation_mutagenesis"],
             "score.marginalize": ["marginalize"],
+            "score.motif_changes": ["motif_changes"],
             "score.perturb": ["perturb"],
             "score.predict": ["predict"],
             "score.seqlets": ["motif_hits", "seqlets"],

@@ -4,7 +4,7 @@ Every picture takes arrays or tables and returns a matplotlib Figure that belong
 nothing is shown, and pyplot with its global state is never imported. `save` writes one.
 """
 
-from fastseq.show.alleles import allele_logos, motif_changes
+from fastseq.show.alleles import allele_logos
 from fastseq.show.attributions import ism_heatmap, logos
 from fastseq.show.canvas import save, to_svg
 from fastseq.show.comparison import correlation_matrix, rank_distributions, subset_heatmap
@@ -33,7 +33,6 @@ __all__ = [
     "kmer_spectrum",
     "length_weights",
     "logos",
-    "motif_changes",
     "network_diagram",
     "predicted_against_measured",
     "rank_distributions",

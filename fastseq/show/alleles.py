@@ -1,87 +1,17 @@
-"""A variant's two alleles beside each other: their logos, and the motifs gained and lost."""
+"""A variant's two alleles beside each other: logos, with the motifs lost and gained."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastseq._lazy import load
 from fastseq.arrays import Codes, check
-from fastseq.errors import OptionError
-from fastseq.sequence.encode import one_hot
-from fastseq.sequence.motifs import Motif
 from fastseq.show.canvas import BLUE, ORANGE, Span, panels, shade, width_of
 from fastseq.show.logo import draw_logo, observed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-def motif_changes(
-    ref: Codes,
-    alt: Codes,
-    motifs: Sequence[Motif],
-    *,
-    at: int,
-    ref_length: int = 1,
-    alt_length: int = 1,
-    threshold: float = 1e-4,
-) -> tuple[list[Span], list[Span]]:
-    """Return the motif hits that the variant takes away, and those that it makes.
-
-    Parameters
-    ----------
-    ref, alt : uint8, (l,) and (l',)
-        Both haplotypes, with the same left flank.
-    motifs : sequence of Motif
-    at : int
-        Where the alleles begin, 0-based.
-    ref_length, alt_length : int
-        Bases of each allele.
-    threshold : float
-        Largest p-value of a hit.
-
-    Returns
-    -------
-    lost, gained : list of (start, end, label)
-        Hits that touch the allele and that the other haplotype lacks; ``lost`` in coordinates of
-        ``ref``, ``gained`` of ``alt``. Labels are name, strand and -log10 p.
-
-    Raises
-    ------
-    OptionError
-        The alleles leave their haplotypes.
-    MissingExtraError
-        memelite, whose FIMO finds the hits, is not installed.
-    """
-    haplotypes = [check("ref", ref, "l", dtype="uint8"), check("alt", alt, "l", dtype="uint8")]
-    found: list[dict[tuple, Span]] = []
-    for codes, length in zip(haplotypes, (ref_length, alt_length)):
-        if not 0 <= at <= at + length <= len(codes):
-            raise OptionError(f"bases {at} to {at + length} leave a haplotype of {len(codes)} bp")
-        found.append(_hits(codes, motifs, at, length, threshold))
-    lost = [span for key, span in found[0].items() if key not in found[1]]
-    gained = [span for key, span in found[1].items() if key not in found[0]]
-    return lost, gained
-
-
-def _hits(
-    codes: Codes, motifs: Sequence[Motif], at: int, length: int, threshold: float
-) -> dict[tuple, Span]:
-    """Return hits that touch the allele, by motif, strand and distance from its nearer side."""
-    named = {str(number): motif.probabilities() for number, motif in enumerate(motifs)}
-    hits = load("memelite").fimo(named, one_hot(codes[None], dtype="float32"), threshold=threshold)
-    spans: dict[tuple, Span] = {}
-    for number, table in enumerate(hits):
-        columns = (table[name].tolist() for name in ("start", "end", "strand", "p-value"))
-        for start, end, strand, p in zip(*columns):
-            if start < at + max(length, 1) and end > at:
-                # a hit that begins within or right of the allele moves with its right flank
-                place = start - at if start < at else start - at - length + 10**6
-                label = f"{motifs[number].name}{strand} {-np.log10(max(p, 1e-99)):.1f}"
-                spans[number, strand, place] = (int(start), int(end), label)
-    return spans
 
 
 def allele_logos(
@@ -111,7 +41,7 @@ def allele_logos(
     ref_length, alt_length : int
         Bases of each allele; the shorter leaves a gap, so that right flanks stand aligned.
     lost, gained : sequence of (start, end[, label])
-        Motif hits of ``ref`` and of ``alt``, such as `motif_changes` returns; drawn as brackets.
+        Motif hits of ``ref`` and of ``alt``, such as `fastseq.motif_changes` returns, as brackets.
     start : int
         Coordinate of the first position.
 
