@@ -55,6 +55,7 @@ class Case:
     goal: float | None = None  # units of work a second
     clock: str = "cpu"  # "cpu": process time, for one thread; "wall": for threads and processes
     note: str = ""
+    rounds: int | None = None  # 1: once and cold, for what takes a minute
 
 
 def seconds(call: Callable[[], object], clock: str, at_least: float) -> float:
@@ -76,7 +77,8 @@ def measure(case: Case, *, rounds: int = 7, at_least: float = 0.05) -> list[dict
     if case.check:
         case.check()
     runs = [("fastseq", case.run), *((rival.name, rival.run) for rival in case.rivals)]
-    for _, run in runs:
+    rounds = case.rounds or rounds
+    for _, run in runs if rounds > 1 else ():
         run()
     times: dict[str, list[float]] = {name: [] for name, _ in runs}
     gc.disable()

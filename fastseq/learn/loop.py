@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from fastseq._lazy import load
 from fastseq.arrays import Codes
 from fastseq.errors import DivergenceError, OptionError
 from fastseq.learn import losses, metrics, saved
@@ -26,6 +25,7 @@ from fastseq.learn.parallel import World
 from fastseq.learn.recipes import Recipe, Stage
 from fastseq.learn.regularise import regulariser
 from fastseq.models.specs import InputSpec, Strand, TargetSpec
+from fastseq.run.stream import progress_bar
 
 VALIDATION_BATCH = 512
 EMA_DECAY = 0.998
@@ -101,7 +101,7 @@ class Run:
 
     def _check_world(self) -> None:
         """Raise where several processes cannot share a step."""
-        if self.recipe.batch_size < 2 * self.world.size:
+        if self.world.size > 1 and self.recipe.batch_size < 2 * self.world.size:
             raise OptionError(
                 f"batch_size={self.recipe.batch_size} for {self.world.size} processes; expected "
                 "two rows for each"
@@ -115,7 +115,8 @@ class Run:
     def fit(self) -> None:
         """Train through the stages; leave the best epoch's weights in the model."""
         epoch = 0
-        with _bar(self.recipe.epochs * self.steps, self.progress) as bar:
+        total = self.recipe.epochs * self.steps
+        with progress_bar(self.progress, total=total, unit="batch", dynamic_ncols=True) as bar:
             bar.update(len(self.history) * self.steps)
             for stage in self.recipe.stages:
                 opt, average = optimizer(stage, self.model), _average(stage, self.model)
@@ -319,7 +320,3 @@ def _average(stage: Stage, model: nn.Module) -> AveragedModel | None:
     if stage.average == "ema":
         return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
     return AveragedModel(model)
-
-
-def _bar(total: int, shown: bool) -> Any:
-    return load("tqdm").tqdm(total=total, disable=not shown, unit="batch", dynamic_ncols=True)

@@ -1,9 +1,19 @@
 """Blocks of rows through a function, with progress; the plan batches, this never does."""
 
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from typing import Any
 
 from fastseq._lazy import load
+
+# seconds between two lines of a bar that a log file keeps
+CALM = 30.0
+
+
+def progress_bar(shown: bool, **options: Any) -> Any:
+    """Return a bar on stderr, rarely renewed where stderr is no terminal; idle if not shown."""
+    calm = {} if sys.stderr.isatty() else {"mininterval": CALM}
+    return load("tqdm").tqdm(disable=not shown, **calm, **options)
 
 
 def blocks(rows: int, size: int, *, progress: bool, label: str) -> Iterator[slice]:
@@ -18,13 +28,8 @@ def blocks(rows: int, size: int, *, progress: bool, label: str) -> Iterator[slic
     label : str
         What the bar says, such as "predict".
     """
-    with ExitStack() as stack:
-        bar = None
-        if progress:
-            tqdm = load("tqdm").tqdm
-            bar = stack.enter_context(tqdm(total=rows, desc=label, unit="seq", unit_scale=True))
+    with progress_bar(progress, total=rows, desc=label, unit="seq", unit_scale=True) as bar:
         for first in range(0, rows, size):
             block = slice(first, min(first + size, rows))
             yield block
-            if bar is not None:
-                bar.update(block.stop - block.start)
+            bar.update(block.stop - block.start)

@@ -38,3 +38,15 @@ def test_without_a_figure_the_loss_decides(rows, monkeypatch):
     monkeypatch.setattr(Run, "validate", validate)
     assert fit(rows, epochs=3).best["epoch"] == 2
     assert fit(rows, epochs=2).best["epoch"] == 2
+
+
+def test_a_log_gets_few_lines_of_the_bar(rows, capsys):
+    codes, gc = rows
+    train("tum_cnn", (codes, gc), sizes={"channels": 4}, epochs=2, batch_size=4)
+    lines = capsys.readouterr().err.replace("\r", "\n").split("\n")
+    assert any("pearson=" in line for line in lines)
+    assert len(lines) < 12
+
+
+def test_a_batch_may_be_one_row(rows):
+    assert len(fit((rows[0][:12], rows[1][:12]), epochs=1, batch_size=1).history) == 1
