@@ -48,15 +48,10 @@ static inline int64_t conv_scratch(const conv_layer_t *q) {
     return q->points * (rows * q->words + q->tiles * CONV_BLOCK) + q->words + CONV_BLOCK;
 }
 
-/* Input transforms for the points 0, 1, -1, 2, -2, 1/2, -1/2 (as many as are used) and infinity. */
+/* Input transforms for the points 0, 1, -1, 2, -2, then 1/2, -1/2, and infinity. */
 static const float conv_input_6[6][6] = {
     {4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
     {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1},
-};
-static const float conv_input_7[7][7] = {
-    {-2, 4, 2.5f, -5, -.5f, 1, 0}, {0, 2, -2, -4.5f, .5f, 1, 0}, {0, -2, 6, -3.5f, -1.5f, 1, 0},
-    {0, 1, -1.5f, -2, 1.5f, 1, 0}, {0, -1, 2.5f, 0, -2.5f, 1, 0}, {0, 4, 0, -5, 0, 1, 0},
-    {0, -2, 4, 2.5f, -5, -.5f, 1},
 };
 static const float conv_input_8[8][8] = {
     {-1, 0, 5.25f, 0, -5.25f, 0, 1, 0}, {0, 1, 1, -4.25f, -4.25f, 1, 1, 0},
@@ -70,8 +65,7 @@ static const float conv_powers[CONV_MOST_STEP][CONV_MOST_POINTS - 1] = {
     {0, 1, -1, 8, -8, .125f, -.125f}, {0, 1, 1, 16, 16, .0625f, .0625f},
     {0, 1, -1, 32, -32, .03125f, -.03125f},
 };
-#define CONV_INPUT(P, p, j)                                                              \
-    ((P) == 6 ? conv_input_6[p][j] : (P) == 7 ? conv_input_7[p][j] : conv_input_8[p][j])
+#define CONV_INPUT(P, p, j) ((P) == 6 ? conv_input_6[p][j] : conv_input_8[p][j])
 #define CONV_OUTPUT(P, m, i, p) ((p) == (P) - 1 ? (float)((i) == (m) - 1) : conv_powers[i][p])
 
 /* lane numbers with the bits of a constant turned over */

@@ -158,10 +158,6 @@ AT void NAME(conv_input_of_6)(const conv_layer_t *q, const float *x, int64_t fir
                               const float *zeros, float *v) {
     NAME(conv_input)(q, x, first, tiles, zeros, v, 6);
 }
-AT void NAME(conv_input_of_7)(const conv_layer_t *q, const float *x, int64_t first, int64_t tiles,
-                              const float *zeros, float *v) {
-    NAME(conv_input)(q, x, first, tiles, zeros, v, 7);
-}
 AT void NAME(conv_input_of_8)(const conv_layer_t *q, const float *x, int64_t first, int64_t tiles,
                               const float *zeros, float *v) {
     NAME(conv_input)(q, x, first, tiles, zeros, v, 8);
@@ -218,8 +214,8 @@ FN void NAME(conv_output)(const conv_layer_t *q, const float *c, int64_t from, i
     }
 CONV_RESULTS(1, 1)
 #if TRANSFORMS
-CONV_RESULTS(6, 2) CONV_RESULTS(6, 3) CONV_RESULTS(6, 4) CONV_RESULTS(7, 4) CONV_RESULTS(8, 2)
-CONV_RESULTS(8, 3) CONV_RESULTS(8, 4) CONV_RESULTS(8, 5) CONV_RESULTS(8, 6)
+CONV_RESULTS(6, 2) CONV_RESULTS(6, 3) CONV_RESULTS(6, 4) CONV_RESULTS(8, 2) CONV_RESULTS(8, 3)
+CONV_RESULTS(8, 4) CONV_RESULTS(8, 5) CONV_RESULTS(8, 6)
 #endif
 
 AT void NAME(conv_results)(const conv_layer_t *q, const float *c, int64_t from, int64_t tiles,
@@ -229,8 +225,8 @@ AT void NAME(conv_results)(const conv_layer_t *q, const float *c, int64_t from, 
     switch (q->points * 8 + q->step) {
         CONV_CASE(1, 1);
 #if TRANSFORMS
-        CONV_CASE(6, 2); CONV_CASE(6, 3); CONV_CASE(6, 4); CONV_CASE(7, 4); CONV_CASE(8, 2);
-        CONV_CASE(8, 3); CONV_CASE(8, 4); CONV_CASE(8, 5); CONV_CASE(8, 6);
+        CONV_CASE(6, 2); CONV_CASE(6, 3); CONV_CASE(6, 4); CONV_CASE(8, 2); CONV_CASE(8, 3);
+        CONV_CASE(8, 4); CONV_CASE(8, 5); CONV_CASE(8, 6);
 #endif
     }
 #undef CONV_CASE
@@ -253,7 +249,6 @@ AT void NAME(conv_block)(const conv_layer_t *q, const float *x, const ELEMENT *s
         const int64_t all = tiles + q->taps - 1;
         memset(zeros, 0, q->words * sizeof(float));
         if (q->points == 6) NAME(conv_input_of_6)(q, x, first, all, zeros, v);
-        else if (q->points == 7) NAME(conv_input_of_7)(q, x, first, all, zeros, v);
         else NAME(conv_input_of_8)(q, x, first, all, zeros, v);
         next = all * q->words;
     }

@@ -11,6 +11,9 @@ from fastseq.lower.fusions import FUSIONS
 from fastseq.lower.lowering import Lowering, Value
 from fastseq.lower.rules import IDENTITIES, RULES
 
+# holds the shapes and types of the capture, which a plan keeps anyway
+CHECK = torch.ops.aten._assert_tensor_metadata.default
+
 
 class NotCaptured(Exception):
     """Why a module's graph could not be taken; the plan then runs the module as it is."""
@@ -46,7 +49,10 @@ def capture(module: nn.Module, channels: int, length: int) -> fx.GraphModule:
             captured = program.module(check_guards=False)
     except Exception as error:
         # torch.export has no common ancestor for what it raises
-        raise NotCaptured(str(error).strip().partition("\n")[0]) from error
+        first = str(error).strip().partition("\n")[0]
+        if "your code specialized it" in str(error):
+            first = "its code fixes the batch size, as len(x) does and x.shape[0] does not"
+        raise NotCaptured(first) from error
     return fuse(translate(captured))
 
 
@@ -60,7 +66,7 @@ def translate(captured: fx.GraphModule) -> fx.GraphModule:
             low.known[node] = Value(made, shape)
         elif node.op == "get_attr":
             low.known[node] = operator.attrgetter(str(node.target))(captured).detach()
-        elif node.op == "call_function":
+        elif node.op == "call_function" and node.target is not CHECK:
             low.known[node] = _translated(low, node)
         elif node.op == "output":
             (answers,) = node.args

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from fastseq.errors import OptionError
+from fastseq.lower import saved
 from fastseq.lower.plan import Plan, Precision
 from fastseq.models.checkpoints import load
 
@@ -59,7 +60,9 @@ def _module(model: object) -> nn.Module:
     if isinstance(model, nn.Module):
         return model
     if isinstance(model, str | os.PathLike):
-        return load(model)
+        return (
+            saved.parts(saved.read(model), str(model))[0] if saved.is_plan(model) else load(model)
+        )
     raise OptionError(
         f"model is a {type(model).__name__}; expected an nn.Module, a checkpoint's path, a Plan, "
         "or a list of these"

@@ -14,7 +14,7 @@ def explain(plan: "Plan") -> str:
     """Return how each layer of a plan runs and why, one line each."""
     spec = plan.input_spec
     lines = [
-        f"{type(plan.module).__name__}: {spec.length} bp ({spec.variable} variable), "
+        f"{plan.name}: {spec.length} bp ({spec.variable} variable), "
         f"{spec.channels} channels, {plan.precision} on {plan.device}, "
         f"micro-batches of {plan.micro_batch}",
     ]

@@ -181,6 +181,18 @@ class Runner:
         return self._ready[size]()
 
 
+def unpacked(data: Tensor, length: int) -> Tensor:
+    """Return the codes of rows at two bits a base, uint8 (n, length); none is unknown.
+
+    Parameters
+    ----------
+    data : uint8, (n, bytes of a row)
+        Four bases a byte, the first in the low bits.
+    """
+    shifts = torch.arange(0, 8, 2, dtype=torch.uint8, device=data.device)
+    return ((data[:, :, None] >> shifts) & 3).flatten(1)[:, :length].contiguous()
+
+
 def in_parts(call: Callable[[Tensor], Tensor], size: int) -> Callable[[Tensor], Tensor]:
     """Return a call that takes a large batch as several that fit the cache."""
 

@@ -2,9 +2,12 @@
 
 import copy
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from functools import cache
+from numbers import Integral
+from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -15,16 +18,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fastseq.arrays import UNKNOWN, Codes, check
 from fastseq.errors import FastseqWarning, LengthError, ModelError, OptionError
+from fastseq.lower import saved
 from fastseq.lower.capture import NotCaptured, capture
 from fastseq.lower.delta_gpu import WindowEngine
 from fastseq.lower.edited import incremental_effects, keeps_length
 from fastseq.lower.explain import explain, explain_ism
-from fastseq.lower.gpu import AT_ONCE, RUNGS, Runner, fitting, in_parts
+from fastseq.lower.gpu import AT_ONCE, RUNGS, Runner, fitting, in_parts, unpacked
 from fastseq.lower.incremental import DeltaEngine
 from fastseq.lower.kernels import Precision, obstacles, ready
 from fastseq.lower.program import program
 from fastseq.models.specs import COMPLEMENT, InputSpec, OutputScale, Strand, TargetSpec
 from fastseq.sequence.edits import Edits, apply, check_inside, window
+from fastseq.sequence.pack import Packed
 
 Engine: TypeAlias = Literal["full", "incremental"]
 # capturing a graph takes about a second, which a smaller job never earns back at 2e11 FLOP/s
@@ -46,6 +51,8 @@ class Plan:
     ----------
     module : nn.Module
         A copy of the model in eval mode, in float32.
+    name : str
+        Of the model's class.
     graph : fx.GraphModule or None
         The lowered model; None where ``unlowered`` says why the module runs as it is.
     input_spec : InputSpec
@@ -73,8 +80,8 @@ class Plan:
             raise OptionError(
                 f"precision={precision!r}; expected one of {', '.join(get_args(Precision))}"
             )
-        if micro_batch is not None and micro_batch < 1:
-            raise OptionError(f"batch_size={micro_batch}; expected at least 1")
+        if micro_batch is not None and not (isinstance(micro_batch, Integral) and micro_batch > 0):
+            raise OptionError(f"batch_size={micro_batch!r}; expected a whole number of at least 1")
         self.input_spec: InputSpec = _input_spec(model, length)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.precision = precision
@@ -86,10 +93,14 @@ class Plan:
             )
         # a copy, so that the caller's model keeps its mode, device and gradients
         self.module = copy.deepcopy(model).to(self.device).float().eval().requires_grad_(False)
+        # a saved plan's model is its lowered graph
+        self.is_graph = isinstance(model, fx.GraphModule) and "lowered" in model.meta
+        self.name = model.meta["lowered"] if self.is_graph else type(model).__name__  # type: ignore[index,union-attr]
         small = sequences is not None and sequences * self._flops() < LOWER_ABOVE
         self.target_spec: TargetSpec = getattr(model, "target_spec", None) or TargetSpec()
         self.target_spec, self.positions = self._probe()
         self.graph, self.unlowered = (None, "a small job") if small else self._lower()
+        self._given_batch = micro_batch
         self._parts = micro_batch or self._fitting_batch()
         self.micro_batch = self._parts * (AT_ONCE if self.on_kernels and not micro_batch else 1)
         self._sizes = (
@@ -140,6 +151,8 @@ class Plan:
 
     def _lower(self) -> tuple[fx.GraphModule | None, str]:
         """Return the lowered graph on the device, or why there is none."""
+        if self.is_graph:
+            return self.module, ""  # type: ignore[return-value]
         try:
             graph = capture(self.module, self.input_spec.channels, self.input_spec.length)
         except NotCaptured as error:
@@ -198,7 +211,9 @@ class Plan:
         return ready(graph, self.input_spec, strand, width, self.precision, self.device)
 
     @cache  # noqa: B019 - a plan lives as long as its runners are wanted
-    def _runner(self, strand: Strand, width: int, scale: OutputScale) -> Runner:
+    def _runner(
+        self, strand: Strand, width: int, scale: OutputScale, *, packed: bool = False
+    ) -> Runner:
         """Return what runs rows of so many codes on the GPU, head included."""
         program = self.kernels(strand, width)
         foreign = bool(program.meta["foreign"])
@@ -208,7 +223,11 @@ class Plan:
         def call(codes: Tensor) -> Tensor:
             return self._headed(program(codes).float(), strand, scale)
 
-        return Runner(in_parts(call, self._parts), width, sizes, self.device, capture=not foreign)
+        whole = in_parts(call, self._parts)
+        if packed:
+            return Runner(lambda data: whole(unpacked(data, width)), -(-width // 4), sizes,
+                          self.device, capture=not foreign)  # fmt: skip
+        return Runner(whole, width, sizes, self.device, capture=not foreign)
 
     def _answer(self, codes: Codes, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
         """Return answers without the offset, in forward terms: slope * activation(score)."""
@@ -254,15 +273,33 @@ class Plan:
         tasks = len(self.target_spec.tasks)
         return (tasks,) if self.positions is None else (tasks, self.positions)
 
+    def _run_packed(self, rows: Packed, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
+        """Run packed sequences, unpacked on the GPU where no base of theirs is unknown."""
+        if not self.on_kernels or len({*rows.sizes.tolist()}) != 1:
+            return self._run(np.atleast_2d(rows.unpack()), strand, scale)
+        known = np.ones(len(rows), bool)
+        known[rows.runs[:, 0]] = False
+        data = rows.data[rows.at[0] : rows.at[-1]].reshape(len(rows), -1)
+        self.input_spec.place(np.empty((0, rows.sizes[0]), np.uint8))
+        out = np.empty((len(rows), *self.answer_shape), np.float32)
+        runner = self._runner(strand, int(rows.sizes[0]), scale, packed=True)
+        out[known] = runner(data[known])
+        others = np.flatnonzero(~known)
+        if len(others):
+            codes = np.stack([rows.codes(row) for row in others.tolist()])
+            out[others] = self._run(codes, strand, scale)
+        return out
+
     def predict(
-        self, codes: Codes, *, strand: Strand = "+", scale: OutputScale = "output"
+        self, codes: Codes | Packed, *, strand: Strand = "+", scale: OutputScale = "output"
     ) -> NDArray[np.float32]:
         """Return the model's answers, in the units of its TargetSpec.
 
         Parameters
         ----------
-        codes : uint8, (n, variable) or (n, length)
-            Variable parts are placed inside the model's flanks.
+        codes : uint8, (n, variable) or (n, length), or Packed
+            Variable parts are placed inside the model's flanks. What is packed reaches a GPU at
+            two bits a base.
         strand : {"+", "-"}
             "-" runs the reverse complement of the whole input; the answer is in forward terms.
         scale : {"output", "logit"}
@@ -280,7 +317,10 @@ class Plan:
             Another word for scale.
         """
         _check_scale(scale)
-        answer = self._run(check("codes", codes, "n l", dtype="uint8"), strand, scale)
+        if isinstance(codes, Packed):
+            answer = self._run_packed(codes, strand, scale)
+        else:
+            answer = self._run(check("codes", codes, "n l", dtype="uint8"), strand, scale)
         return answer if scale == "logit" else answer + np.float32(self.target_spec.offset)
 
     def effects(
@@ -367,7 +407,8 @@ class Plan:
 
     def incremental_pays(self, edits: int) -> bool:
         """Return whether so many edits of a sequence are faster as differences than in full."""
-        return not self.not_incremental and self.delta_engine("+").cost(edits).gain > 1
+        # the cost model is right to a tenth or so
+        return not self.not_incremental and self.delta_engine("+").cost(edits).gain > 1.1
 
     @cache  # noqa: B019 - a plan lives as long as its engines are wanted
     def delta_engine(self, strand: Strand) -> DeltaEngine | WindowEngine:
@@ -405,6 +446,57 @@ class Plan:
                 (grad,) = torch.autograd.grad(score[:, task].sum(), x)
             out[rows] = self.input_spec.bases(grad, strand)[: rows.stop - rows.start].cpu().numpy()
         return out
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the lowered model with its specs as one safetensors file; return the path.
+
+        `fastseq.lower` reads it as it reads a checkpoint, without the model's own code;
+        `Plan.load` also takes over precision and batch size.
+
+        Raises
+        ------
+        ModelError
+            The model could not be lowered, or calls an operator that does not load again.
+        UnreadableFileError
+            The folder cannot be written.
+        """
+        return saved.save(path, self._content())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, *, device: str | torch.device | None = None) -> "Plan":
+        """Return a saved plan.
+
+        Raises
+        ------
+        MissingFileError, UnreadableFileError
+            No such file, or the system refuses to read it.
+        CheckpointError
+            The file is truncated, no plan, or calls what a plan may not.
+        """
+        return cls._of(saved.read(path), device, str(path))
+
+    @classmethod
+    def _of(
+        cls, content: bytes, device: str | torch.device | None = None, source: str = "a plan"
+    ) -> "Plan":
+        graph, about = saved.parts(content, source)
+        return cls(graph, device=device, precision=about["precision"], micro_batch=about["batch"])
+
+    def _content(self) -> bytes:
+        graph, reason = (self.graph, "") if self.graph is not None else self._lower()
+        if graph is None:
+            raise ModelError(f"the plan cannot be saved: {reason}")
+        return saved.content(graph, {
+            "name": self.name,
+            "input_spec": self.input_spec.to_dict(),
+            "target_spec": self.target_spec.to_dict(),
+            "precision": self.precision,
+            "batch": self._given_batch,
+        })  # fmt: skip
+
+    def __reduce__(self) -> tuple:
+        """A plan goes to another process in its saved form, onto a device of the same kind."""
+        return Plan._of, (self._content(), self.device.type)
 
     def in_float32(self) -> "Plan":
         """Return the plan that a reduced precision is measured against."""

@@ -41,9 +41,12 @@ class Scheme:
 
 
 def schemes(kernel: int) -> Iterator[Scheme]:
-    """Yield the ways of a convolution of stride and dilation 1, the direct sum first."""
+    """Yield the ways of a convolution of stride and dilation 1, the direct sum first.
+
+    Seven points would be 10 % faster for kernels of 7, and lie unevenly: effects lose a digit.
+    """
     yield Scheme(1, 1, kernel)
-    for points, step in ((6, 4), (6, 3), (6, 2), (7, 4), (8, 6), (8, 5), (8, 4), (8, 3), (8, 2)):
+    for points, step in ((6, 4), (6, 3), (6, 2), (8, 6), (8, 5), (8, 4), (8, 3), (8, 2)):
         longest = points - step + 1
         if kernel <= longest:
             yield Scheme(points, step, 1)

@@ -139,7 +139,7 @@ class BioNML(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.branches(self.scan(x)).transpose(1, 2)
-        token = self.token.expand(len(x), -1, -1)
+        token = self.token.expand(x.shape[0], -1, -1)
         first = torch.cat((token, features), dim=1) + self.position
         tokens = first
         for layer in self.layers:

@@ -55,7 +55,17 @@ def save(model: nn.Module, path: str | os.PathLike, *, training: dict | None = N
     tensors = {
         name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
     }
-    content = safetensors.torch.save(tensors, {"fastseq": json.dumps(about)})
+    return write_whole(path, safetensors.torch.save(tensors, {"fastseq": json.dumps(about)}))
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file that appears under its name only when it is complete; return the path.
+
+    Raises
+    ------
+    UnreadableFileError
+        The folder cannot be written.
+    """
     try:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:

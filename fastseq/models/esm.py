@@ -128,7 +128,8 @@ class ESM(nn.Module):
             ids = tokenize(rows, self.vocabulary, unknown=self.unknown)
             return torch.from_numpy(ids).to(x.device)
         ends = [self.vocabulary.place.get(token) for token in ("<cls>", "<eos>")]
-        first, last = (codes.new_full((len(codes), int(end is not None)), end or 0) for end in ends)
+        n = codes.shape[0]
+        first, last = (codes.new_full((n, int(end is not None)), end or 0) for end in ends)
         return torch.cat((first, self.letters[codes], last), dim=1)
 
     def _slopes(self, x: Tensor, ids: Tensor, table: Tensor) -> Tensor | None:

@@ -129,5 +129,5 @@ class UnlockDNA(nn.Module):
         both = torch.cat((letters, turned), dim=2)
         strand = self.strand.weight.repeat_interleave(self.padded, dim=0)
         tokens = self.patch(both).transpose(1, 2) + self.position.weight + strand
-        expression = self.expression(x.new_zeros(len(x), self.expression_tokens, 1))
+        expression = self.expression(x.new_zeros(x.shape[0], self.expression_tokens, 1))
         return self.layers(torch.cat((expression, tokens), dim=1))

@@ -1,0 +1,60 @@
+"""Every model of the table, as a plan, gives the model's own answers and effects, saved or not."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from fastseq.lower.ensemble import lower
+from fastseq.models import registry
+from fastseq.models.registry import build
+from fastseq.sequence.edits import Edits, apply
+from tests.models.test_registry import NETWORKS, TINY
+
+
+def uneven(model):
+    """Give normalisation layers the statistics and affines of a trained model."""
+    random = torch.Generator().manual_seed(1)
+    for name, value in model.state_dict().items():
+        if name.endswith("running_var"):
+            value.uniform_(0.5, 2, generator=random)
+        elif name.endswith("running_mean"):
+            value.normal_(0, 0.3, generator=random)
+    return model.eval()
+
+
+def answers(model, spec, head, codes, dtype):
+    with torch.inference_mode():
+        score = model.to(dtype)(spec.expand(codes).to(dtype))
+    return head.score(score).double().numpy()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_plans_give_the_models_answers_and_effects(name):
+    torch.manual_seed(0)
+    model = uneven(build(name, **TINY.get(name, {})))
+    plan = lower(model, batch_size=16)
+    spec, head = plan.input_spec, plan.target_spec
+    row = np.random.default_rng(0).integers(0, 4, (1, spec.length), np.uint8)
+    edits = Edits.substitutions(row, spec.length // 2 - 2, spec.length // 2 + 2)
+    mutants = apply(row, edits, left=0, length=spec.length)
+    unknown = row.copy()
+    unknown[0, ::7] = 4  # the first base among them
+    everything = np.concatenate([row, mutants, unknown])
+    exact = answers(model, spec, head, everything, torch.float64)
+    own = answers(model, spec, head, everything, torch.float32)
+    found = plan.predict(everything, scale="logit")
+    again = pickle.loads(pickle.dumps(plan))
+    assert (again.predict(everything, scale="logit") == found).all()
+    spread = np.ptp(exact, 0).max() + np.abs(exact).max()
+    assert np.abs(found - exact).max() <= 1e-5 * spread
+    effects = [y[1:-1] - y[:1] for y in (exact, own, found)]
+    usual = np.median(np.abs(effects[0]))
+    allowed = max(1e-4 * usual, 4 * np.median(np.abs(effects[1] - effects[0])))
+    error = np.median(np.abs(effects[2] - effects[0]))
+    assert error <= allowed, f"{error / usual:.1e} of the median effect"
+
+
+def test_every_network_is_covered():
+    assert len(NETWORKS) == sum(bool(entry.parameters) for entry in registry.list())
