@@ -210,6 +210,22 @@ def test_precisions_of_a_plan(precision, anywhere):
     assert relative_error(torch.from_numpy(found), torch.from_numpy(truth)) < TOLERANCE[precision]
 
 
+@pytest.mark.parametrize("kernels", [True, False])
+@pytest.mark.parametrize("strand", "+-")
+def test_packed_rows_are_the_rows(strand, kernels, monkeypatch):
+    monkeypatch.setattr("fastseq.lower.plan.obstacles", lambda device: [] if kernels else ["no"])
+    plan = fastseq.lower(gated(), device="cpu")
+    codes = random_codes(30, 25)
+    codes[::3] %= 4
+    for rows in (codes, codes % 4, codes[:1], plan.input_spec.place(codes)):
+        found = plan.predict(fastseq.pack(rows), strand=strand)
+        np.testing.assert_allclose(found, plan.predict(rows, strand=strand), rtol=1e-5)
+    part = fastseq.pack(codes)[4:9]
+    np.testing.assert_allclose(plan.predict(part), plan.predict(codes[4:9]), rtol=1e-5)
+    with pytest.raises(LengthError, match="24 bp long"):
+        plan.predict(fastseq.pack(codes[:, 1:]))
+
+
 def test_a_plan_says_what_runs_in_kernels(anywhere):
     lines = fastseq.lower(gated(), device="cpu").explain().splitlines()
     assert lines[1] == "conv  24 x 30  conv of 5, relu  Triton first_conv1d"
