@@ -53,7 +53,7 @@ MARGIN = 0.97
 class Way:
     """One way to train: networks of different seeds that share the budget; none: the plain loop.
 
-    A k-mer ridge, which takes seconds, may join them; predictions are averaged. ``extra`` adds the
+    A k-mer ridge, which takes seconds, may join them, as one of four. ``extra`` adds the
     rows of the challenge's own training set that are at hand.
     """
 
@@ -246,7 +246,7 @@ def run(name: str, way: Way, seed: int, budget: float, clock: str) -> None:
     else:
         members = plain(table, seed, budget, now[clock])
     spent = {kind: tick() - begin[kind] for kind, tick in now.items()}
-    y_hat = np.mean(list(members.values()), axis=0)
+    y_hat = dream_report.together(members)
     print(dream_score(held["maude_expr"].to_numpy(), y_hat, subsets), spent, sep="\n", flush=True)
     about = {"budget": f"{budget:g} {clock} seconds", **spent, "threads": torch.get_num_threads()}
     np.savez(target, about=json.dumps({**about, "extra": way.extra, **way.options}), **members)
