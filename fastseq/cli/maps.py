@@ -120,11 +120,11 @@ def _from_file(
             span = whole[:, held.start : held.start + held.span.shape[1]]
             _refuse_others("--seqs", Explained(tuple(seqs[0]), span, {}, held.start), path, part)
         return part
+    values = load_maps(path, key)[:rows]
     if seqs is None:
         raise OptionError(
             f"{path}: an array without its sequences; name these with --seqs, in the same order"
         )
-    values = load_maps(path, key)[:rows]
     length = values.shape[-1]
     longest = max(map(len, seqs[1]), default=0)
     if len(values) != len(seqs[1]) or longest > length:

@@ -2,7 +2,8 @@
 
 Maps of a model that has learnt motifs put their weight on the k-mers of those motifs, again and
 again; maps of a model that has not spread it over all k-mers alike. Two metrics measure that:
-Majdandzic et al. 2022 compare the k-mers of the positions with the highest scores with all
+Majdandzic et al. 2022 (Selecting deep neural networks that yield consistent attribution-based
+interpretations for genomics) compare the k-mers of the positions with the highest scores with all
 k-mers; the attribution-weighted one lets every window count with the sum of its scores.
 """
 

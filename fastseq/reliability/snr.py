@@ -77,6 +77,13 @@ def signal_to_noise(
     ShapeError, MapError
         Arrays that do not fit; maps that are not finite, named by row.
 
+    Notes
+    -----
+    For each sequence: the mean score at motif positions, over the mean of max(0, score) at the
+    ``top`` highest background positions; then the mean of these ratios (Koo & Ploenzke 2021, as
+    `signal_noise_stats` of their tfomics computes it). Without any noise a ratio is infinite,
+    counted and left out; a sequence without motif or background has none.
+
     Examples
     --------
     >>> scores = np.full((1, 20), 0.5)

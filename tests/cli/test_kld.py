@@ -113,6 +113,8 @@ def test_what_no_number_can_say_is_null(run, fasta):
     ("arguments", "message"),
     [
         (["m.npy"], "name these with --seqs"),
+        (["few.fa"], "few.fa: expected an npy, npz or HDF5 file"),
+        (["cut.npz"], "cut.npz: cut off or damaged"),
         (["-m", "MODEL"], "name them with --seqs"),
         (["m.npy", "--seqs", "few.fa"], "12 sequences of 40 bp, --seqs 2 of up to 40"),
         (["m.npy", "--seqs", "long.fa"], "--seqs 12 of up to 41 bp"),
@@ -146,6 +148,7 @@ def test_refusals(run, model, fasta, maps, arguments, message):
     Path("turned.fa").write_text("".join(f">s{i}\n{'A' * 40}\n" for i in range(12)))
     run("attribute", "-m", model, fasta, "-o", "a.npz", "-q")
     run("attribute", "-m", model, fasta, "-o", "b.npz", "--rows", 5, "-q")
+    Path("cut.npz").write_bytes(Path("a.npz").read_bytes()[:-60])
     poisoned = MAPS.copy()
     poisoned[7, 0, 3] = np.nan
     np.save("nan.npy", poisoned)

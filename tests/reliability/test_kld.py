@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fastseq._native import cpu
 from fastseq.errors import FastseqError, LengthError, MapError, OptionError, ShapeError
+from fastseq.reliability import tables
 from fastseq.reliability.kld import kmer_kld
 from fastseq.reliability.nulls import KINDS
 from fastseq.sequence.encode import decode
@@ -87,10 +88,13 @@ def test_the_six_lengths_share_a_pass_and_change_nothing():
 
 @pytest.mark.parametrize("method", ["weighted", "thresholded"])
 @pytest.mark.parametrize("form", ["instance", "sequence_product"])
-def test_threads_and_order_change_no_bit(method, form):
-    codes, maps = case(2, n=3000, length=60)  # two blocks
+def test_threads_blocks_and_order_change_no_bit(method, form, monkeypatch):
+    codes, maps = case(2, n=3000, length=60)
     options = {"method": method, "form": form, "ks": (3, 6, 8)}
     one = kmer_kld(codes, maps, threads=1, **options)
+    for positions in (1, 4096, 1 << 18):
+        monkeypatch.setattr(tables, "_POSITIONS_PER_BLOCK", positions)
+        assert kmer_kld(codes, maps, threads=1, **options).per_k == one.per_k
     for threads in (2, 5):
         assert kmer_kld(codes, maps, threads=threads, **options).per_k == one.per_k
     order = np.random.default_rng(0).permutation(len(codes))
@@ -213,11 +217,11 @@ def test_external_priors():
     for k in (2, 3):
         expected = twin.weighted(codes, scores, k, prior=twin.frequencies(background, k))
         np.testing.assert_allclose(found[k], expected, **CLOSE)
-    tables = {k: np.ones(4**k) for k in (2, 3)}
-    assert kmer_kld(codes, maps, ks=[2, 3], prior=tables).per_k[2] > 0
-    tables[3][:32] = 0
-    assert kmer_kld(codes, maps, ks=[2, 3], prior=tables).per_k[3] == math.inf
-    assert kmer_kld(codes, maps, ks=[2, 3], prior=tables, pseudocount=1).total < math.inf
+    uniform = {k: np.ones(4**k) for k in (2, 3)}
+    assert kmer_kld(codes, maps, ks=[2, 3], prior=uniform).per_k[2] > 0
+    uniform[3][:32] = 0
+    assert kmer_kld(codes, maps, ks=[2, 3], prior=uniform).per_k[3] == math.inf
+    assert kmer_kld(codes, maps, ks=[2, 3], prior=uniform, pseudocount=1).total < math.inf
 
 
 def test_per_sequence():
