@@ -34,6 +34,7 @@ def run_identity(run: Scorer, variants: VariantInput) -> dict:
         "engine": run.engine,
         "tile": run.tile,
         "null": None if run.null is None else hashlib.sha256(run.null.tobytes()).hexdigest(),
+        "active": None if run.active is None else hashlib.sha256(run.active.tobytes()).hexdigest(),
     }
 
 

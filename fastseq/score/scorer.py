@@ -16,7 +16,13 @@ from fastseq.run import views as viewed
 from fastseq.run.precision import check_precision
 from fastseq.run.views import Views
 from fastseq.score.columns import variant_columns
-from fastseq.score.effects import empirical_p_values, jensen_shannon, log2_fold_change, shares
+from fastseq.score.effects import (
+    active_quantile,
+    empirical_p_values,
+    jensen_shannon,
+    log2_fold_change,
+    shares,
+)
 from fastseq.sequence import alleles
 from fastseq.sequence.alleles import CODE, OK, Alleles, MismatchPolicy, Variants
 
@@ -53,6 +59,8 @@ class Scorer:
         Whether an indel moves what is behind it, or both flanks in turn, averaged.
     null : float32, (n, tasks), optional
         Effects of background variants, against which p-values are counted.
+    active : float32, (n, tasks), optional
+        Answers for active sequences, among which the more active allele is ranked.
     engine : {"full", "incremental"}
         One for the whole run, so that the same SNV has the same bits wherever it comes from.
     tile : int
@@ -72,6 +80,7 @@ class Scorer:
     reduce: Literal["sum", "mean"] | None = None
     indel: Literal["left", "compensate"] = "left"
     null: NDArray[np.float32] | None = None
+    active: NDArray[np.float32] | None = None
     engine: Engine = "full"
     tile: int = 1
 
@@ -279,6 +288,9 @@ class Scorer:
         if self.null is not None:
             pairs = zip(diff.T, self.null.T)
             table["p_value"] = np.stack([empirical_p_values(*pair) for pair in pairs], 1)
+        if self.active is not None:
+            parts = zip(y_ref.T, table["y_alt"].T, self.active.T)
+            table["active_quantile"] = np.stack([active_quantile(*part) for part in parts], 1)
         for name, values in {**table, **scores}.items():
             for at, task in enumerate(self.tasks):
                 column = name if len(self.tasks) == 1 else f"{name}_{task}"

@@ -22,7 +22,7 @@ from fastseq.run.cluster import over_cluster
 from fastseq.run.devices import device_of_rank, named_devices
 from fastseq.run.shards import Place, place, supervise
 from fastseq.run.views import Views
-from fastseq.score.background import shuffled_effects
+from fastseq.score.background import active_answers, matched_effects, shuffled_effects
 from fastseq.score.dry import dry_run as run_dry
 from fastseq.score.identity import run_identity
 from fastseq.score.scorer import Scorer
@@ -154,6 +154,8 @@ def score_variants(
     indel: Literal["left", "compensate"] = "left",
     null: int = 0,
     null_seed: int = 0,
+    null_variants: "Source | None" = None,
+    active: Regions = None,
     engine: Engine | Literal["auto"] = "auto",
     output: str | PathLike | None = None,
     resume: bool = False,
@@ -217,6 +219,11 @@ def score_variants(
     null, null_seed : int
         How many background variants to score, alleles of the input in dinucleotide-shuffled
         windows; the column ``p_value`` then is two-sided, ``(r + 1) / (n + 1)``.
+    null_variants : as ``variants``, optional
+        Matched background variants, instead of ``null``.
+    active : str, path or list of str, optional
+        Regions such as the assay's peaks; the column ``active_quantile`` then says where the
+        more active allele stands among the answers around their middles.
     engine : {"auto", "incremental", "full"}
         "full" runs ALT haplotypes, "incremental" carries the differences of alleles that keep the
         length; "auto" takes what pays for one allele a window.
@@ -310,6 +317,13 @@ def score_variants(
     }  # fmt: skip
     run = scorer(model, genome, **options)
     source = VariantInput(variants, contig_map, regions, saturate, shard)
+    if null and null_variants is not None:
+        raise OptionError("expected either null= or null_variants=")
+    if null_variants is not None and not dry_run:
+        matched = VariantInput(null_variants, contig_map, block=shard)
+        run = replace(run, null=matched_effects(run, matched))
+    if active is not None and not dry_run:
+        run = replace(run, active=active_answers(run, active))
     if null:
         if is_stream(variants):
             raise OptionError("null= reads the variants twice; standard input gives them once")
@@ -325,7 +339,7 @@ def score_variants(
         name, run_identity(run, source), resume=resume, overwrite=overwrite, shared=where.size > 1
     )
     if (workers > 1 and where.size == 1) or cluster:
-        job = (model, options, names, run.null, source)
+        job = (model, options, names, (run.null, run.active), source)
         return _over_workers(job, genome, folder, workers, cluster, progress)
     try:
         return write_parts(run, source, folder, where=where, progress=progress)
@@ -401,8 +415,8 @@ def _work(where: Place, job: tuple, genome: PathLike, path: PathLike, identity: 
     """Do one worker's parts of a folder that is open already."""
     # one core each: threads of several workers would fight over the same cores
     torch.set_num_threads(1)
-    model, options, devices, null, variants = job
+    model, options, devices, (null, active), variants = job
     if devices:
         options = options | {"device": devices[where.rank % len(devices)]}
-    run = replace(scorer(model, genome, **options), null=null)
+    run = replace(scorer(model, genome, **options), null=null, active=active)
     write_parts(run, variants, ResultFolder(path, identity, shared=True), where=where)

@@ -21,6 +21,7 @@ from fastseq.errors import (
 from fastseq.io.fasta import Genome
 from fastseq.models.registry import build
 from fastseq.models.specs import InputSpec, TargetSpec
+from fastseq.score.effects import empirical_p_values
 from fastseq.score.predict import predict
 from fastseq.score.variants import score_variants
 from tests.reference import alleles as slow
@@ -450,6 +451,33 @@ def test_p_values_count_shuffled_backgrounds(texts, genome):
     )
     with pytest.raises(OptionError, match="no allele can be scored"):
         score_variants(model, ["c1:1:A:<X>"], genome, null=9)
+
+
+def test_matched_variants_and_active_regions_rank_scores(texts, genome, tmp_path):
+    spec, target = InputSpec(20), TargetSpec(tasks=("a", "b"))
+    model = Net(spec, target)
+    table, matched = table_of(texts, 30, 1), table_of(texts, 50, 2)
+    matched.loc[len(matched)] = ("c1", 7, "A", "<DEL>")
+    (tmp_path / "peaks.bed").write_text("c1\t50\t61\nc2\t0\t10\nc2\t300\t340\n")
+    frame = score_variants(model, table, genome, null_variants=matched,
+                           active=tmp_path / "peaks.bed")  # fmt: skip
+    null = score_variants(model, matched, genome)
+    null = null[null.status == "ok"]
+    windows = [slow.window(texts[name], at, 20, 10) for name, at in
+               (("c1", 55), ("c2", 5), ("c2", 320))]  # fmt: skip
+    answers = predict(model, windows)
+    for at, task in enumerate("ab"):
+        expected = empirical_p_values(frame[f"diff_{task}"], null[f"diff_{task}"])
+        np.testing.assert_array_equal(frame[f"p_value_{task}"], expected)
+        most = frame[[f"y_ref_{task}", f"y_alt_{task}"]].max(axis=1).to_numpy()
+        ranks = (answers[:, at] < most[:, None]).mean(1)
+        np.testing.assert_array_equal(frame[f"active_quantile_{task}"], ranks)
+    with pytest.raises(OptionError, match="no background variant can be scored"):
+        score_variants(model, table, genome, null_variants=["c1:7:A:<DEL>"])
+    with pytest.raises(OptionError, match="either null= or null_variants="):
+        score_variants(model, table, genome, null_variants=matched, null=3)
+    with pytest.raises(ContigError, match="has no contig 'c9'"):
+        score_variants(model, table, genome, active="c9:1-5")
 
 
 def test_both_engines_agree_and_a_lost_precision_is_refused(texts, genome):
