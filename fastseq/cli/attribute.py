@@ -1,45 +1,70 @@
 """Which bases matter to a model's answer, as arrays or as a table."""
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
 import fastseq
-from fastseq._lazy import load
+from fastseq.cli.given import Lowered, given_options, read_given, write_explained
 from fastseq.cli.options import (
-    ensemble,
     models_option,
     output_option,
     quiet,
     running_options,
-    sequence_options,
+    seed_option,
     verb,
 )
-from fastseq.cli.sequences import read_checked
-from fastseq.io.maps import Maps, write_maps
+from fastseq.errors import OptionError
+from fastseq.io.map_shards import are_shards
+from fastseq.io.maps import Maps
 from fastseq.io.tables import write_table
 from fastseq.show.logo import LETTERS
+
+METHODS = ["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_shap"]
 
 
 @verb("attribute")
 @models_option
-@sequence_options
-@output_option("-", ".npz with the maps, or a table of all positions (.tsv, .parquet).")
+@given_options
+@output_option("-", ".npz with the maps, folder/ or .zarr of shards, or a table (.tsv, .parquet).")
 @click.option(
-    "--method", type=click.Choice(["saliency", "ism"]), default="saliency", show_default=True,
-    help="Gradient of the score, or effects of mutations.",
-)  # fmt: skip
+    "--method",
+    type=click.Choice(METHODS),
+    default="saliency",
+    show_default=True,
+    help="Gradients, effects of mutations, or contributions beyond baselines.",
+)
 @click.option("--task", metavar="NAME", help="Which answer, where the model gives several.")
-@click.option("--rows", type=click.IntRange(1), help="Only the first so many sequences.")
+@click.option(
+    "--baselines",
+    type=click.Choice(["zeros", "uniform", "shuffle"]),
+    help="What contributions are counted from.",
+)
+@click.option(
+    "--n",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Shuffles of a sequence, or draws of noise.",
+)
+@click.option("--modisco", metavar="FOLDER", help="Also write ohe.npz and shap.npz there.")
+@click.option("--seqlets", metavar="FILE", help="Also write the spans that stand out, as a table.")
+@seed_option
 @running_options
 def command(
     models: tuple[str, ...],
     sequences: str,
     sequence_column: str | None,
     name_column: str | None,
-    output: str,
+    fasta: str | None,
     rows: int | None,
+    resume: bool,
+    output: str,
+    modisco: str | None,
+    seqlets: str | None,
     **options: Any,
 ) -> None:
     """Attribute the answer to the bases; maps are gradient-corrected when they are read.
@@ -47,15 +72,32 @@ def command(
     \b
     Example:
       fastseq attribute --model model.safetensors promoters.fa -o saliency.npz
+      fastseq attribute --model model.safetensors promoters.fa --method integrated_gradients
       fastseq kld saliency.npz
     """
-    names, seqs = read_checked(sequences, sequence_column, name_column, rows)
-    result = fastseq.attribute(ensemble(models), seqs, progress=not quiet(), **options)
-    maps = Maps(tuple(names), result.codes, result.raw[:, None], 0, result.method, (result.task,))
-    if output.endswith(".npz"):
-        write_maps(output, maps)
-    else:
-        write_table(load("pandas").DataFrame(positions(maps)), output)
+    plans = Lowered(models, options)
+    given = read_given(sequences, sequence_column, name_column, rows, fasta, plans.length)
+    if (modisco or seqlets) and are_shards(output):
+        raise OptionError("--modisco and --seqlets want all maps at once; give -o one file")
+
+    def make(block: slice) -> Maps:
+        found = fastseq.attribute(
+            plans.all(given), given.codes[block], row_offset=block.start or 0,
+            progress=not quiet() and not are_shards(output), **plans.rest,
+        )  # fmt: skip
+        if modisco:
+            Path(modisco).mkdir(parents=True, exist_ok=True)
+            found.save_modisco(modisco)
+        if seqlets:
+            spans = fastseq.seqlets(found)
+            names = np.array(given.names, object)[spans.pop("row")]
+            spans.insert(0, "name", names)
+            write_table(spans, seqlets)
+        names = given.names[block]
+        return Maps(names, found.codes, found.raw[:, None], 0, found.method, (found.task,))
+
+    identity = partial(plans.identity, given, verb="attribute")
+    write_explained(output, given, make, positions, identity, resume=resume)
 
 
 def positions(maps: Maps) -> dict[str, Any]:

@@ -9,30 +9,37 @@ import numpy as np
 
 import fastseq
 from fastseq._lazy import load
+from fastseq.cli.given import Given, Lowered, given_options, read_given, write_explained
 from fastseq.cli.options import (
     engine_option,
-    ensemble,
     models_option,
     output_option,
     quiet,
     running_options,
-    sequence_options,
     verb,
     view_options,
 )
-from fastseq.cli.sequences import read_checked
-from fastseq.io.maps import Maps, write_maps
+from fastseq.errors import OptionError
+from fastseq.io.map_shards import are_shards
+from fastseq.io.maps import Maps
 from fastseq.io.tables import write_table
 from fastseq.show.logo import LETTERS
 
 
 @verb("ism")
 @models_option
-@partial(sequence_options, required=False)
-@output_option("-", ".npz with the maps, or a table of all substitutions (.tsv, .parquet).")
+@partial(given_options, required=False)
+@output_option("-", ".npz with the maps, folder/ or .zarr of shards, or a table (.tsv, .parquet).")
 @click.option("--start", type=int, help="First position to mutate, 0-based; all otherwise.")
 @click.option("--end", type=int, help="First position not to mutate.")
-@click.option("--rows", type=click.IntRange(1), help="Only the first so many sequences.")
+@click.option(
+    "--edits",
+    metavar="WHAT",
+    help="Other edits, as a table: deletions:BP, "
+    "insertions:WORD,.., motifs:WORD,.., ablations:BP, shuffles:BPxN, pairs or pairs:BP.",
+)
+@click.option("--reduce", type=click.Choice(["sum", "mean"]),
+              help="How the positions of a profile become one number.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="Only tell how the mutants would run, and why.")
 @running_options
 @engine_option
@@ -42,8 +49,11 @@ def command(
     sequences: str | None,
     sequence_column: str | None,
     name_column: str | None,
-    output: str,
+    fasta: str | None,
     rows: int | None,
+    resume: bool,
+    output: str,
+    edits: str | None,
     explain: bool,
     **options: Any,
 ) -> None:
@@ -53,6 +63,8 @@ def command(
     Example:
       fastseq ism --model model.safetensors promoters.fa -o ism.npz
       fastseq report ism.npz -o report.html
+      fastseq ism --model model.safetensors promoters.fa --edits deletions:3 -o deletions.tsv
+      fastseq ism --model model.safetensors promoters.fa -o maps/ --resume
       fastseq ism --model model.safetensors --explain
     """
     if explain:
@@ -60,15 +72,60 @@ def command(
         return
     if sequences is None:
         raise click.UsageError("Missing argument 'SEQUENCES'.")
-    names, seqs = read_checked(sequences, sequence_column, name_column, rows)
-    result = fastseq.saturation_mutagenesis(ensemble(models), seqs, progress=not quiet(), **options)
-    maps = Maps(
-        tuple(names), result.codes, result.effect, result.start, "ism", result.tasks, result.y_ref
-    )
-    if output.endswith(".npz"):
-        write_maps(output, maps)
-    else:
-        write_table(load("pandas").DataFrame(substitutions(maps)), output)
+    plans = Lowered(models, options)
+    given = read_given(sequences, sequence_column, name_column, rows, fasta, plans.length)
+    progress = not quiet() and not are_shards(output)
+    if edits is not None:
+        if are_shards(output) or output.endswith(".npz"):
+            raise OptionError(f"--edits {edits} makes a table; found -o {output}")
+        table = edited(plans.all(given), given, edits, {**options, "progress": progress})
+        write_table(load("pandas").DataFrame(table), output)
+        return
+
+    def make(block: slice) -> Maps:
+        found = fastseq.saturation_mutagenesis(
+            plans.all(given), given.codes[block], progress=progress, **plans.rest
+        )
+        effect, names = found.effect, given.names[block]
+        return Maps(names, found.codes, effect, found.start, "ism", found.tasks, found.y_ref)
+
+    identity = partial(plans.identity, given, verb="ism")
+    write_explained(output, given, make, substitutions, identity, resume=resume)
+
+
+def edited(models: Any, given: Given, edits: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the table of other edits: name, pos (0-based), ref, alt and effects by task."""
+    options = {k: v for k, v in options.items() if k not in ("device", "precision", "batch_size")}
+    names = np.array(given.names, object)
+    kind, _, distance = edits.partition(":")
+    if kind == "pairs":
+        if distance and not distance.isdigit():
+            raise OptionError(f"--edits {edits}: {distance!r} is no number of bp")
+        most = int(distance) if distance else None
+        return paired(fastseq.epistasis(models, given.codes, max_distance=most, **options), names)
+    table = fastseq.perturb(models, given.codes, edits, **options).columns()
+    return {"name": names[table.pop("row")], **table}
+
+
+def paired(found: Any, names: np.ndarray) -> dict[str, Any]:
+    """Return one row per pair of substitutions: both, and their interaction by task."""
+    letters = np.array([*LETTERS])
+    span = found.codes[:, found.start : found.end]
+    differs = (span[:, :, None] != np.arange(4)) & (span[:, :, None] < 4)
+    row, i, a, j, b = np.nonzero(differs[:, :, :, None, None] & differs[:, None, None])
+    near = (i < j) & (j - i <= found.max_distance)
+    row, i, a, j, b = (part[near] for part in (row, i, a, j, b))
+    columns = {
+        "name": names[row],
+        "pos_1": i + found.start, "ref_1": letters[span[row, i]], "alt_1": letters[a],
+        "pos_2": j + found.start, "ref_2": letters[span[row, j]], "alt_2": letters[b],
+    }  # fmt: skip
+    suffixes = [""] if len(found.tasks) == 1 else [f"_{task}" for task in found.tasks]
+    for task, suffix in enumerate(suffixes):
+        columns[f"effect_1{suffix}"] = found.effect[row, task, i, a]
+        columns[f"effect_2{suffix}"] = found.effect[row, task, j, b]
+        columns[f"interaction{suffix}"] = found.interaction[row, task, i, a, j, b]
+    return columns
 
 
 def _explanation(

@@ -117,6 +117,7 @@ def attribute(
     steps: int = 32,
     noise: float = 0.15,
     seed: int = 0,
+    row_offset: int = 0,
     strands: Literal["forward", "both"] = "forward",
     batch_size: int | None = None,
     device: str | torch.device | None = None,
@@ -146,6 +147,8 @@ def attribute(
     noise : float
         Standard deviation of smooth-grad's noise on the one-hot input.
     seed : int
+    row_offset : int
+        Number of the first row in a larger set, whose shuffles and noise these rows then get.
     strands : {"forward", "both"}
     batch_size, device, precision, progress
         As for `fastseq.predict`.
@@ -195,7 +198,7 @@ def attribute(
         return Attributions(codes, raw, method, name)
     views = Views(strands)
     views.warn_untrained_strands(plans)
-    run = _Gradients(method, number, baselines, n, steps, noise, seed)
+    run = _Gradients(method, number, baselines, n, steps, noise, seed, row_offset)
     raw, missing = _mean_over_views(run, plans, codes, views, progress)
     return Attributions(codes, raw, method, name, missing if run.is_complete else None)
 
@@ -211,6 +214,7 @@ class _Gradients:
     steps: int
     noise: float
     seed: int
+    row_offset: int
 
     @property
     def is_complete(self) -> bool:
@@ -224,7 +228,8 @@ class _Gradients:
         nothing = np.zeros(len(codes), np.float32)
         if self.method == "saliency":
             return plan.gradient(codes, task=self.task, strand=strand), nothing
-        score, draw = TaskScore(plan, self.task, strand), {"seed": self.seed, "row_offset": offset}
+        score = TaskScore(plan, self.task, strand)
+        draw = {"seed": self.seed, "row_offset": self.row_offset + offset}
         if self.method == "smooth_grad":
             return smooth_grad(score, plan, codes, self.n, self.noise, **draw), nothing
         kind = self.baselines or ("shuffle" if self.method == "deeplift_shap" else "zeros")
