@@ -12,6 +12,7 @@ import fastseq
 from fastseq.arrays import Codes
 from fastseq.errors import FormatError, OptionError
 from fastseq.io.bed import read_bed
+from fastseq.io.map_shards import are_shards, read_shards
 from fastseq.io.maps import read_maps
 from fastseq.reliability.maps import load_maps
 from fastseq.reliability.snr import masks_from_spans
@@ -110,8 +111,8 @@ def _from_file(
     key: str | None,
     task: str | None,
 ) -> Explained:
-    if path == "-" or _holds_sequences(path):
-        held = read_maps(path)
+    if path == "-" or are_shards(path) or _holds_sequences(path):
+        held = read_shards(path) if are_shards(path) else read_maps(path)
         values = held.values[:rows, _task(path, held.tasks, task)]
         part = Explained(held.names[:rows], held.span[:rows], {label: values}, held.start)
         if seqs is not None:
