@@ -188,10 +188,12 @@ def pictures(results: dict[str, Any]) -> Iterator[str]:
                    by_number(results, "lower.bench_incremental", r"^(.*?) (\d+) bp$"), "bp"),
         "k": ("Bases a second by length of the k-mer, one thread.",
               by_number(results, "sequence.bench_kmers", r"^(count_kmers) k=(\d+)$"), "k"),
-        "batch": ("Answers a second by batch.",
-                  by_number(results, "kernels.gpu", r"^(.*), batch of (\d+)$"), "batch"),
-        "cores": ("Speed by number of processes or threads.",
-                  by_number(results, "score.bench_variants", r"^(.*), (\d+) workers?$"), "workers"),
+        "batch": ("Answers a second by batch, one thread.",
+                  by_number(results, "lower.bench_batch", r"^(.*), batch of (\d+)$"), "batch"),
+        "gpu-batch": ("Answers a second by batch on a GPU.",
+                      by_number(results, "kernels.gpu", r"^(.*), batch of (\d+)$"), "batch"),
+        "cores": ("Bases a second by threads.",
+                  by_number(results, "sequence.bench_cores", r"^(.*), (\d+) threads$"), "threads"),
     }  # fmt: skip
     for name, (caption, lines, label) in made.items():
         if len({x for points in lines.values() for x, _ in points}) < 2:

@@ -1,0 +1,27 @@
+"""What more threads bring, from one to all cores; wall time, so only an idle machine tells."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from benchmarks.run import Case
+from fastseq import count_kmers, one_hot
+
+ROWS = {"tiny": 8, "full": 200_000}
+LENGTH = 200
+
+
+def cases(size: str) -> Iterator[Case]:
+    """Yield one-hot and k-mer counts of one batch for each number of threads."""
+    codes = np.random.default_rng(0).integers(0, 4, (ROWS[size], LENGTH), dtype=np.uint8)
+    out = np.empty((len(codes), 4, LENGTH), np.uint8)
+    count = partial(count_kmers, codes, 6, per_sequence=True, output="csr")
+    words = f"{len(codes):,} x {LENGTH} codes"
+    for threads in range(1, (os.cpu_count() or 1) + 1):
+        for name, call in (
+            ("one_hot", partial(one_hot, codes, out=out, threads=threads)),
+            ("count_kmers per sequence", partial(count, threads=threads)),
+        ):
+            yield Case(f"{name}, {threads} threads", call, codes.size, "bp", words, clock="wall")
