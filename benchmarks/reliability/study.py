@@ -1,5 +1,8 @@
 """Do k-mer divergences rank models as signal to noise does? Train a grid of them and see.
 
+D4 is the document whose claim this tests: that an attribution-weighted divergence over several
+lengths ("enhanced") tells how far a model's maps can be trusted, better than the thresholded one.
+
     python -m benchmarks.reliability.study                  # small grid, CPU
     python -m benchmarks.reliability.study --grid full --device cuda
     python -m benchmarks.reliability.study --table models140.csv      # no training

@@ -13,6 +13,7 @@ from fastseq._lazy import load
 from fastseq.cli.maps import Explained, gather
 from fastseq.cli.options import (
     INTEGERS,
+    beside_others,
     json_option,
     note,
     output_option,
@@ -34,7 +35,7 @@ def _picture(ctx: click.Context, param: click.Parameter, path: str | None) -> st
     """Refuse a name that is no picture's before the work and not after it."""
     if path is not None and not path.endswith((".png", ".svg", ".pdf")):
         raise click.BadParameter(f"{path}; expected a name ending in .png, .svg or .pdf")
-    return path
+    return beside_others(ctx, param, path)
 
 
 @verb("kld")
@@ -67,7 +68,7 @@ def _picture(ctx: click.Context, param: click.Parameter, path: str | None) -> st
 @click.option(
     "--motifs", metavar="BED", help="Where motifs are known to lie: adds the signal to noise."
 )
-@click.option("--per-sequence", "table", metavar="FILE",
+@click.option("--per-sequence", "table", metavar="FILE", callback=beside_others,
               help="Also write each sequence's own divergence, as a table.")  # fmt: skip
 @click.option("--plot", metavar="FILE", callback=_picture, help="Also draw it: .png, .svg or .pdf.")
 @click.option("--sequence-column", metavar="NAME", help="Column of --seqs with the sequences.")

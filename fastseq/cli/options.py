@@ -140,12 +140,14 @@ def output_option(default: str | None, help: str) -> Callable[..., Any]:
         {"required": True} if default is None else {"default": default, "show_default": True}
     )
     return click.option(
-        "-o", "--output", metavar="FILE", help=help, callback=_beside_others, **given
+        "-o", "--output", metavar="FILE", help=help, callback=beside_others, **given
     )
 
 
-def _beside_others(ctx: click.Context, param: click.Parameter, path: str) -> str:
+def beside_others(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
     """Refuse a file in a folder that is not there, before the work and not after it."""
+    if path is None:
+        return None
     folder = Path(path).parent
     if Path(path).suffix and not folder.is_dir():
         raise UnreadableFileError(f"{path}: cannot be written: there is no folder {folder}")

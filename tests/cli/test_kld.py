@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import fastseq
+from fastseq.io.maps import read_maps
 from tests.cli.conftest import one_line, parsed
 
 MAPS = np.random.default_rng(1).normal(size=(12, 4, 40)).astype(np.float32)
@@ -78,6 +79,16 @@ def test_both_methods_and_their_options(run, fasta, sequences, maps):
     assert "0.5 quantile" in parsed(run("kld", "m.npy", "--seqs", fasta, *quantile))["metric"]
 
 
+def test_maps_of_a_stretch_and_from_a_pipe(run, model, fasta, sequences):
+    run("ism", "-m", model, fasta, "-o", "i.npz", "--start", 5, "--end", 30, "-q")
+    found = parsed(run("kld", "i.npz", "--seqs", fasta, "--ks", 3, "--null", 0, "--json"))
+    held = read_maps("i.npz")
+    expected = fastseq.kmer_kld([text[5:30] for text in sequences], held.values[:, 0], ks=3)
+    assert found["per_k"]["3"] == expected.per_k[3]
+    piped = run("kld", "-", "--ks", 3, "--null", 0, "--json", stdin=Path("i.npz").read_bytes())
+    assert parsed(piped)["total"] == expected.total
+
+
 def test_every_sequence_by_itself(run, fasta, sequences, maps):
     run("kld", "m.npy", "--seqs", fasta, "--ks", "2,3", "--per-sequence", "rows.tsv")
     table = pd.read_csv("rows.tsv", sep="\t")
@@ -137,6 +148,8 @@ def test_what_no_number_can_say_is_null(run, fasta):
         (["m.npy", "--seqs", "FASTA", "--method", "both", "--per-sequence", "x.tsv"], "per_seq"),
         (["m.npy", "--seqs", "FASTA", "--motifs", "FASTA"], "expected chrom, start and end"),
         (["a.npz", "--rows", "1"], "null_kind='shift'"),
+        (["a.npz", "--plot", "absent/kld.png"], "there is no folder absent"),
+        (["a.npz", "--per-sequence", "absent/rows.tsv"], "there is no folder absent"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
 )
