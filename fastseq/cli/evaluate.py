@@ -105,19 +105,18 @@ def command(
         raise click.UsageError("--fit-on needs --each")
     rows = rows_of_genome(data, options, seed)
     where = data or "the genome"
-    if rows is None:
-        table = read_table(where, text=[sequence_column or "seq"])
-    else:
-        table = as_table(rows)
+    table: Any = read_table(where, text=[sequence_column or "seq"]) if rows is None else None
+    table = as_table(rows) if table is None else table
     named = [target_column] if target_column else []
     columns = choose_columns(table, sequence_column, named, fold_column, where=where)
     for guess in columns.guesses:
         note(guess)
-    judged, fit, fold = _folds(table, columns.fold, fold, fit_on, where)
-    table, judged, fit = table[judged | fit], judged[judged | fit], fit[judged | fit]
     (target,) = columns.targets
-    good = _good_rows(table, columns.sequence, target, where, bad_rows)
-    table, judged, fit = table[good], judged[good], fit[good]
+    judged, fit, fold = _folds(table, columns.fold, fold, fit_on, where)
+    wanted = np.flatnonzero(judged | fit)
+    good = _good_rows(table.iloc[wanted], columns.sequence, target, where, bad_rows)
+    wanted = wanted[good]
+    table, judged, fit = table.iloc[wanted], judged[wanted], fit[wanted]
     y_true = table[target].to_numpy(dtype=float)
     predictions = _predictions(models, table[columns.sequence].tolist(), each, options)
     weights = {}
@@ -129,17 +128,15 @@ def command(
     if each and len(models) > 1:
         predictions[several.MEAN] = y_hat
     scale = load("fastseq.models.checkpoints").describe(models[0])["target_spec"]["scale"]
-    figures = {
-        name: judge(y_true, values, threshold, 0.0 if scale == "logit" else 0.5)
-        for name, values in {"": y_hat, **predictions}.items()
-    }
-    told: dict[str, Any] = {"data": where, "target": target, "rows": len(y_true), **figures[""]}
+    cut = 0.0 if scale == "logit" else 0.5
+    figures = judge(y_true, y_hat, threshold, cut)
+    told: dict[str, Any] = {"data": where, "target": target, "rows": len(y_true), **figures}
     parts = None
     if subsets is not None:
         parts = subsets_of(subsets, _positions(table, position_column, where), fold)
         told["challenge"] = judge_subsets(y_true, y_hat, parts, draws=bootstrap or 0)
     if each:
-        own = {name: figures[name] for name in predictions}
+        own = {name: judge(y_true, y, threshold, cut) for name, y in predictions.items()}
         told["each"] = several.judge_each(y_true, predictions, own, parts, bootstrap or 0)
         told["each"]["weights"] = weights
     if output is not None:
@@ -149,9 +146,8 @@ def command(
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return
-    lines = [
-        f"{name}\t{value:.6g}" for name, value in [("rows", len(y_true)), *figures[""].items()]
-    ]
+    shown = {"rows": len(y_true), **figures}
+    lines = [f"{name}\t{value:.6g}" for name, value in shown.items()]
     lines += as_lines(told["challenge"]) if "challenge" in told else []
     lines += several.as_lines(told["each"]) if each else []
     click.echo("\n".join(lines))

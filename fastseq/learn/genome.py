@@ -77,7 +77,8 @@ def from_genome(
     regions = [region for region in read_bed(bed) if region.chrom not in drop]
     _check_chromosomes(read_bed(bed), valid, test, drop)
     contigs = np.array([genome.index(region.chrom) for region in regions], np.int32)
-    middles = np.array([(region.start + region.end) // 2 for region in regions], np.int64)
+    ends = np.array([region[1:] for region in regions], np.int64)
+    middles = ends.reshape(-1, 2).sum(1) // 2
     starts = middles - length // 2
     inside = genome.marks(contigs, starts, length) & PADDED == 0
     if not inside.any():

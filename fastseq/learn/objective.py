@@ -1,5 +1,7 @@
 """What a step minimises: the loss of a batch, of near-copies, and of an auxiliary task."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,6 +10,7 @@ from fastseq.errors import OptionError
 from fastseq.learn import losses
 from fastseq.learn.losses import Loss
 from fastseq.learn.recipes import Recipe
+from fastseq.models.specs import TargetSpec
 
 BASES = 4
 MASKED, MUTATED = 0.05, 0.15
@@ -36,8 +39,9 @@ class Objective(nn.Module):
 
     def __init__(self, model: nn.Module, recipe: Recipe, loss: Loss):
         super().__init__()
-        self.model, self.recipe, self.loss = model, recipe, loss
-        self.head = model.target_spec
+        self.model: Any = model
+        self.recipe, self.loss = recipe, loss
+        self.head: TargetSpec = self.model.target_spec
         task = recipe.auxiliary
         if task not in ("none", *AUXILIARY):
             raise OptionError(f"auxiliary={task!r}; expected none, {', '.join(AUXILIARY)}")

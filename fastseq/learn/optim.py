@@ -144,7 +144,7 @@ def sharpen(model: nn.Module, again: Callable[[], object], *, radius: float, gap
         taken away, which closes the gap between the two losses.
     """
     weights = [weight for weight in model.parameters() if weight.grad is not None]
-    first = [weight.grad.clone() for weight in weights]
+    first = [grad.clone() for grad in _grads(weights)]
     kept = [weight.detach().clone() for weight in weights]
     norm = torch.stack([part.norm() for part in first]).norm()
     norms = [
@@ -165,7 +165,12 @@ def sharpen(model: nn.Module, again: Callable[[], object], *, radius: float, gap
         for layer, momentum in zip(norms, momenta):
             layer.momentum = momentum
     if gap:
-        along = sum((part * weight.grad).sum() for part, weight in zip(first, weights))
-        share = along / (sum(weight.grad.square().sum() for weight in weights) + 1e-12)
-        for part, weight in zip(first, weights):
-            weight.grad.sub_(part - share * weight.grad, alpha=gap)
+        second = _grads(weights)
+        along = torch.stack([(one * two).sum() for one, two in zip(first, second)]).sum()
+        size = torch.stack([grad.square().sum() for grad in second]).sum()
+        for one, two in zip(first, second):
+            two.sub_(one - along / (size + 1e-12) * two, alpha=gap)
+
+
+def _grads(weights: list[nn.Parameter]) -> list[Tensor]:
+    return [weight.grad for weight in weights if weight.grad is not None]

@@ -69,8 +69,8 @@ class CrossLayer(nn.Module):
     def forward(self, x: Tensor, first: Tensor) -> Tensor:
         kept = self.norm(first)
         parts = F.softsign(self.query(self.norm(x))), self.key(kept), self.value(kept)
-        split = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts]
-        mixed = F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         x = x + self.dropout(self.out(mixed))
         wide = self.wide_norm(x)
         gated = self.dropout(self.wide(wide) * self.swish(self.gate(wide)))

@@ -72,6 +72,8 @@ class ESM(nn.Module):
         vocabulary: tuple[str, ...] | None = None,
     ):
         super().__init__()
+        self.network: Any
+        self.letters: Tensor
         if classes not in (1, 2) or (classes == 2 and tasks > 1):
             raise OptionError(
                 f"classes={classes}, tasks={tasks}; expected classes=2 with one task (a logit), or "
@@ -99,7 +101,7 @@ class ESM(nn.Module):
         self.target_spec = TargetSpec(
             task_names(tasks), scale="logit" if classes == 2 else "linear"
         )
-        self.unknown = unknown
+        self.unknown: Unknown = unknown
         # what rebuilds this model where the folder is gone
         self.rebuilt = {
             "folder": None,
@@ -164,7 +166,7 @@ def _moved_by(table: nn.Embedding, change: Tensor | None) -> Iterator[None]:
     if change is None:
         yield
         return
-    hook = table.register_forward_hook(lambda _module, _ids, out: out + change)
+    hook = table.register_forward_hook(lambda *call: call[2] + change)
     try:
         yield
     finally:

@@ -137,6 +137,7 @@ class NAD(nn.Module):
             )
         self.input_spec = InputSpec(length)
         self.target_spec = TargetSpec(task_names(tasks), activation)
+        self.vectors: Tensor
         self.register_buffer("vectors", torch.randn(4**K, embedding) / embedding**0.5)
         ends, strides = (embedding, *widths), (1, 1, *[2] * HALVINGS)
         self.blocks = nn.ModuleList(map(_block, ends, widths, strides))
@@ -248,7 +249,7 @@ def glove(codes: Codes, width: int, *, window: int = 10, steps: int = 100, seed:
             opt.zero_grad()
             (weight * (guess - log).square()).mean().backward()
             opt.step()
-    return sum(half.detach()[:, :-1] for half in halves)
+    return torch.stack([half.detach()[:, :-1] for half in halves]).sum(0)
 
 
 def _kmers(codes: Codes) -> tuple[Tensor, Tensor]:
