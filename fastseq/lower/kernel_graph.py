@@ -1,0 +1,230 @@
+"""A graph of kernel calls under construction, as its rules see it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import torch
+from fastseq_kernels import reference
+from torch import Tensor, fx, nn
+
+from fastseq._lazy import load
+from fastseq.lower import ops
+from fastseq.models.specs import InputSpec, Strand
+from fastseq.sequence.encode import encode, reverse_complement
+
+aten = torch.ops.aten
+
+Precision: TypeAlias = Literal["float32", "tf32", "float16", "bfloat16"]
+Layout: TypeAlias = Literal["nlc", "ncl", "vector", "foreign"]
+
+WORDS = {word for word in vars(ops).values() if getattr(word, "__module__", "") == ops.__name__}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a node of the lowered graph became.
+
+    Maps are (n, length, channels) as kernels want them ("nlc") or (n, channels, length) as
+    PyTorch's words do, in the plan's type; vectors are float32; what a foreign operator gave is
+    as it is. ``gate`` is a scale of each channel that nobody has applied yet.
+    """
+
+    node: fx.Node
+    layout: Layout
+    gate: fx.Node | None = None
+
+
+class KernelGraph:
+    """Calls of kernels and of PyTorch in place of a lowered graph's nodes; rules add to it."""
+
+    def __init__(
+        self, lowered: fx.GraphModule, spec: InputSpec, strand: Strand, width: int,
+        precision: Precision, rest: torch.dtype | None,
+    ) -> None:  # fmt: skip
+        self.lowered, self.spec, self.strand, self.width = lowered, spec, strand, width
+        whole = precision in ("float32", "tf32")
+        self.dtype = torch.float32 if whole else getattr(torch, precision)
+        self.precision = precision if whole else "float32"
+        self.rest = rest or self.dtype
+        self.root, self.graph = nn.Module(), fx.Graph()
+        self.values: dict[fx.Node, Made] = {}
+        self.how: dict[str, str] = {}
+        self.foreign: list[str] = []
+        self.codes: fx.Node
+
+    def constant(self, value: Tensor) -> fx.Node:
+        """Return a node that holds a tensor."""
+        name = f"tensor{len(list(self.root.buffers()))}"
+        self.root.register_buffer(name, value)
+        return self.graph.get_attr(name)
+
+    def tensor(self, node: fx.Node | None) -> Tensor | None:
+        """Return the tensor that a constant of the lowered graph holds."""
+        return None if node is None else getattr(self.lowered, str(node.target))
+
+    def activation(self, given: dict[str, Any]) -> tuple[str, Tensor | None] | str:
+        """Return a word's activation as the kernels name it and its slopes, or why not."""
+        name, parameter = given["activation"], given["parameter"]
+        if name == "prelu":
+            return name, self.tensor(parameter)
+        if name == "leaky_relu":
+            return "prelu", torch.tensor([float(parameter)])
+        if name == "elu" and parameter != 1:
+            return f"the ELU's alpha is {parameter}; the kernels have 1"
+        return name, None
+
+    def call(self, function: Callable, *args: Any, **options: Any) -> fx.Node:
+        """Return a new call; tensors among its arguments become constants."""
+        ready = [self.constant(arg) if isinstance(arg, Tensor) else arg for arg in args]
+        return self.graph.call_function(function, tuple(ready), options)
+
+    def kernel(self, name: str, *args: Any, **options: Any) -> fx.Node:
+        """Return a new call of one of our operators."""
+        return self.call(getattr(torch.ops.fastseq, name).default, *args, **options)
+
+    def made(self, node: fx.Node) -> Made:
+        if node.op == "placeholder" and node not in self.values:
+            self.values[node] = self.whole_input()
+        return self.values[node]
+
+    def is_input(self, node: fx.Node) -> bool:
+        """Whether a node is the model's input, which need not exist where codes will do."""
+        return node.op == "placeholder"
+
+    def nlc(self, node: fx.Node) -> fx.Node:
+        """Return a map as kernels take it."""
+        made = self.made(node)
+        flat = made.node
+        if made.layout != "nlc":
+            flat = self.call(aten.transpose.int, self._typed(made, self.dtype), 1, 2)
+        if made.gate is None:
+            return flat
+        return self.kernel("pointwise", flat, made.gate)
+
+    def ncl(self, node: fx.Node) -> fx.Node:
+        """Return a map as PyTorch's words take it: a view where it is ours."""
+        made = self.made(node)
+        if made.layout == "nlc" or made.gate is not None:
+            return self.call(aten.transpose.int, self.nlc(node), 1, 2)
+        return self._typed(made, self.dtype)
+
+    def vector(self, node: fx.Node) -> fx.Node:
+        """Return a vector in float32."""
+        return self._typed(self.made(node), torch.float32)
+
+    def _typed(self, made: Made, dtype: torch.dtype) -> fx.Node:
+        if made.layout != "foreign":
+            return made.node
+        return self.call(aten.to.dtype, made.node, dtype)
+
+    def gated(self, node: fx.Node) -> tuple[fx.Node, fx.Node | None]:
+        """Return a map as kernels take it and a gate that it still wants."""
+        made = self.made(node)
+        return (self.nlc(node), None) if made.gate is None else (made.node, made.gate)
+
+    def only_user(self, node: fx.Node) -> fx.Node | None:
+        """Return the one node that reads this one, if there is one."""
+        return next(iter(node.users)) if len(node.users) == 1 else None
+
+    def took(self, nodes: list[fx.Node], made: Made, word: str) -> Made:
+        """Record that one kernel has taken in neighbouring nodes; return what they became."""
+        first, *others = nodes
+        self.how[first.name] = f"Triton {word}"
+        for other in others:
+            self.how[other.name] = f"inside {first.name}"
+            self.values[other] = made
+        return made
+
+    def by_pytorch(self, node: fx.Node) -> Made:
+        """Copy a node; words get maps as (n, channels, length), or float32 vectors."""
+        read = [arg for arg in node.all_input_nodes if arg.op != "get_attr"]
+        word = node.target in WORDS and not any(map(integral, read))
+        is_map = word and any(len(arg.meta.get("shape", ())) == 2 for arg in read)
+        dtype = (self.dtype if is_map else torch.float32) if word else self.rest
+
+        def ready(arg: fx.Node) -> fx.Node:
+            if arg.op == "get_attr":
+                value = self.tensor(arg)
+                assert value is not None
+                return self.constant(value.to(dtype) if value.is_floating_point() else value)
+            if word:
+                return self.ncl(arg) if is_map else self.vector(arg)
+            made = self.made(arg)
+            if made.layout == "foreign":
+                return made.node
+            ours = made.node if made.layout == "vector" else self.ncl(arg)
+            return self.call(aten.to.dtype, ours, dtype)
+
+        args = fx.node.map_arg(node.args, ready)
+        made = self.call(node.target, *args, **fx.node.map_arg(node.kwargs, ready))  # type: ignore[arg-type]
+        if not word:
+            self.foreign.append(node.name)
+            return Made(made, "foreign")
+        if len(node.meta["shape"]) == 2:
+            return Made(made, "ncl")
+        return Made(self.call(aten.to.dtype, made, torch.float32), "vector")
+
+    def _flanks(self) -> tuple[Tensor | None, Tensor | None]:
+        """Return the codes that stand before and after a row's, on the + strand."""
+        if self.width == self.spec.length:
+            return None, None
+        left, right = encode(self.spec.left), encode(self.spec.right)
+        return torch.from_numpy(left), torch.from_numpy(right)
+
+    def whole_input(self) -> Made:
+        """Return the model's whole input, for a first layer that cannot read codes."""
+        table = self.spec.table(self.strand).to(self.dtype)
+        if self.strand == "-":
+            table = table[[3, 2, 1, 0, 4]]
+        x = self.call(expanded, self.codes, table, *self._flanks(), self.strand == "-")
+        return Made(x, "nlc")
+
+    def first_layer(
+        self, weight: Tensor, bias: Tensor | None, *, stride: int, dilation: int, pad_left: int,
+        pad_right: int, **options: Any,
+    ) -> tuple[Tensor, Tensor, dict[str, Any]]:  # fmt: skip
+        """Return weight, base and options of `first_conv1d`, flanks and strand folded in."""
+        spec, back = self.spec, self.strand == "-"
+        letters = "TGCA" if back else "ACGT"
+        order = [spec.base_order.index(letter) for letter in letters]
+        order += range(4, spec.channels)
+        left, right = self._flanks()
+        if back and left is not None and right is not None:
+            left, right = _turned(right), _turned(left)
+        # the flanks of a reverse complement read their codes as they are, the row's complemented
+        straight = [spec.base_order.index(letter) for letter in "ACGT"] + order[4:]
+        fold = load("fastseq_kernels.first_conv").fold
+        unknown = 0.25 if spec.unknown == "uniform" else 0.0
+        constants = spec.table(self.strand)[0, 4:]
+        sizes = {"length": self.width, "left": left, "right": right, "constants": constants,
+                 "unknown": unknown, "stride": stride, "dilation": dilation,
+                 "pad_left": pad_left, "pad_right": pad_right}  # fmt: skip
+        _, base, first = fold(weight[:, straight], bias, **sizes)
+        packed = reference.pack(weight[:, order[:4]]).to(self.dtype)
+        if back:
+            first, stride, dilation = self.width - 1 - first, -stride, -dilation
+        return packed, base, options | {"first": first, "stride": stride, "dilation": dilation,
+                                        "unknown": unknown}  # fmt: skip
+
+
+def integral(node: fx.Node) -> bool:
+    """Whether a node gives whole numbers, such as indices of an embedding."""
+    if node.op == "placeholder":
+        return False
+    if "dtype" in node.meta or not node.all_input_nodes:
+        return not node.meta.get("dtype", torch.float32).is_floating_point
+    return node.target in WORDS and any(map(integral, node.all_input_nodes))
+
+
+def _turned(codes: Tensor) -> Tensor:
+    return torch.from_numpy(reverse_complement(codes.numpy()[None])[0].copy())
+
+
+def expanded(
+    codes: Tensor, table: Tensor, left: Tensor | None, right: Tensor | None, turned: bool
+) -> Tensor:
+    """Return the rows of a table at each code, (n, length, channels), flanks beside them."""
+    sides = [side.expand(len(codes), -1) for side in (left, right) if side is not None]
+    full = torch.cat([sides[0], codes, sides[1]], 1) if sides else codes
+    return table[(full.flip(1) if turned else full).int().clamp(max=4)]
