@@ -18,6 +18,7 @@ def command() -> None:
     \b
     Example:
       fastseq models list
+      fastseq models recipes
       fastseq models explain model.safetensors
     """
 
@@ -39,6 +40,30 @@ def list_models(as_json: bool) -> None:
     fields = ("name", "parameters", "summary", "source", "licence", "sizes")
     rows = [{field: getattr(entry, field) for field in fields} for entry in table]
     click.echo(json.dumps(rows, indent=2))
+
+
+@command.add_command
+@verb("recipes")
+@json_option
+def list_recipes(as_json: bool) -> None:
+    """Print the recipes that train takes: loss, batch size, and the stages one after the other.
+
+    \b
+    Example:
+      fastseq models recipes --json | jq .bhi
+    """
+    recipes = load("fastseq.learn.recipes").RECIPES
+    if as_json:
+        click.echo(
+            json.dumps({name: recipe.to_dict() for name, recipe in recipes.items()}, indent=2)
+        )
+        return
+    for name, recipe in recipes.items():
+        stages = "; ".join(
+            f"{stage.epochs} epochs {stage.optimizer} {stage.lr:g} {stage.schedule}"
+            for stage in recipe.stages
+        )
+        click.echo(f"{name}\t{recipe.loss}\t{recipe.batch_size} rows\t{stages}")
 
 
 @command.add_command

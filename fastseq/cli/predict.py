@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import click
+
 import fastseq
 from fastseq._lazy import load
 from fastseq.cli.options import (
@@ -22,6 +24,10 @@ from fastseq.io.tables import write_table
 @models_option
 @sequence_options
 @output_option("-", "Table of name and y_hat (.tsv, .csv, .parquet).")
+@click.option(
+    "--quantiles", is_flag=True,
+    help="Places among the answers to the training rows, 0 to 1 (train with --set quantiles=true).",
+)  # fmt: skip
 @running_options
 @view_options
 def command(

@@ -75,3 +75,16 @@ def test_the_seed_draws_the_split(run, tmp_path):
         assert done.exit_code == 0, done.output
         losses.append(json.loads(done.stdout)["best"]["val_loss"])
     assert losses[0] == losses[1] != losses[2]
+
+
+def test_quantiles_and_recipes_reach_the_prompt(run, genome):
+    done = run("train", *genome, *NETWORK, "--set", "quantiles=true", "-o", "q.safetensors")
+    assert done.exit_code == 0, done.output
+    seqs = "".join(f"{'ACGT' * n}{'A' * (40 - 4 * n)}\n" for n in range(1, 10))
+    done = run("predict", "-m", "q.safetensors", "--quantiles", "-", "-q", stdin=seqs)
+    assert done.exit_code == 0, done.output
+    answers = [float(line.split("\t")[1]) for line in done.stdout.splitlines()[1:]]
+    assert all(0 <= answer <= 1 for answer in answers)
+    listed = run("models", "recipes")
+    assert "\nunlock_dna\tmse\t512 rows\t20 epochs adam 0.001 noam" in listed.stdout
+    assert json.loads(run("models", "recipes", "--json").stdout)["bhi"]["quantiles"]
