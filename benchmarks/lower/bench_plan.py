@@ -1,4 +1,7 @@
-"""Forward passes of lowered plans beside eager PyTorch, one thread, from codes to answers."""
+"""Forward passes of lowered plans beside PyTorch, ONNX Runtime and OpenVINO on one thread.
+
+Ours begin with codes, all rivals with ready-made one-hot input.
+"""
 
 from collections.abc import Iterator
 
@@ -7,24 +10,27 @@ import torch
 import torch.utils.benchmark
 
 import fastseq
+from benchmarks.rivals import optional
 from benchmarks.rivals.plain_torch import BPNet, DeepStarr, LegNet, ResNet, calibrated
 from benchmarks.run import Case, Rival
 from fastseq.models.specs import InputSpec
 
-# name, model, length, goals in float32 and bfloat16
+onnx_runtimes = optional("onnx_runtimes")
+# name, model, length, sequences, goals in float32 and bfloat16
 MODELS = (
-    ("ResNet", ResNet, 110, 1.4, 2.5),
-    ("DeepSTARR", DeepStarr, 249, 2.0, None),
-    ("LegNet", LegNet, 150, 1.6, None),
-    ("BPNet", BPNet, 2114, None, None),
+    ("ResNet", ResNet, 110, 512, 1.4, 2.9),
+    ("DeepSTARR", DeepStarr, 249, 224, 2.0, None),
+    ("LegNet", LegNet, 150, 64, 1.6, None),
+    ("BPNet", BPNet, 2114, 32, None, None),
 )
+BATCH = 32
 
 
 def cases(size: str) -> Iterator[Case]:
     """Yield a float32 and a bfloat16 plan of each model, beside eager nn.Conv1d in float32."""
     torch.set_num_threads(1)
-    for name, make, length, *goals in MODELS:
-        rows = {"tiny": 2, "full": 512 * 110 // length}[size]
+    for name, make, length, rows, *goals in MODELS:
+        rows = {"tiny": 2, "full": rows}[size]
         channels = 6 if name == "LegNet" else 4
         model = calibrated(make(), length, channels)
         if channels == 6:
@@ -33,15 +39,28 @@ def cases(size: str) -> Iterator[Case]:
         eager = Eager(model, codes, channels)
         for precision, goal in zip(("float32", "bfloat16"), goals):
             plan = fastseq.lower(model, length=length, precision=precision)
+            rivals = [Rival("eager nn.Conv1d float32, its best batch", eager.run, "torch", goal)]
+            if onnx_runtimes and size == "full":
+                rivals += _runtimes(model, eager.hot, precision)
             yield Case(
                 f"{name} {length} bp, {precision}",
                 lambda plan=plan, codes=codes: plan.predict(codes),
                 rows,
                 "sequences",
                 f"{rows} random sequences as codes",
-                [Rival("eager nn.Conv1d float32, its best batch", eager.run, "torch", goal)],
+                rivals,
                 check=lambda plan=plan, eager=eager: eager.agrees(plan),
             )
+
+
+def _runtimes(model: torch.nn.Module, hot: torch.Tensor, precision: str) -> Iterator[Rival]:
+    """Yield the runtimes that are installed; ours is to be within a tenth of each."""
+    if precision == "float32":
+        session = onnx_runtimes.OnnxRuntime(model, hot, BATCH)
+        yield Rival("ONNX Runtime float32", session.run, "onnxruntime", 0.9)
+    if onnx_runtimes.openvino:
+        compiled = onnx_runtimes.OpenVino(model, hot, BATCH, precision)
+        yield Rival(f"OpenVINO {precision}", compiled.run, "openvino", 0.9)
 
 
 class Eager:

@@ -25,6 +25,7 @@ from fastseq.lower.edited import incremental_effects, keeps_length
 from fastseq.lower.explain import explain, explain_ism
 from fastseq.lower.gpu import AT_ONCE, RUNGS, Runner, fitting, in_parts, unpacked
 from fastseq.lower.incremental import DeltaEngine
+from fastseq.lower.interchange import export_onnx
 from fastseq.lower.kernels import Precision, obstacles, ready
 from fastseq.lower.program import program
 from fastseq.models.specs import COMPLEMENT, InputSpec, OutputScale, Strand, TargetSpec
@@ -462,6 +463,23 @@ class Plan:
         """
         return saved.save(path, self._content())
 
+    def export_onnx(self, path: str | os.PathLike) -> Path:
+        """Write the plan as an ONNX model in float32; return the path.
+
+        Its input is ``codes``, uint8 (n, length) of full-length sequences, its output ``answer``,
+        as `predict` gives it on the + strand; n is free.
+
+        Raises
+        ------
+        ModelError
+            The model could not be lowered, or PyTorch knows no ONNX form of an operator in it.
+        MissingExtraError
+            The extra ``onnx`` is not installed.
+        UnreadableFileError
+            The folder cannot be written.
+        """
+        return export_onnx(self._graph_or_why(), self.input_spec, self.target_spec, path)
+
     @classmethod
     def load(cls, path: str | os.PathLike, *, device: str | torch.device | None = None) -> "Plan":
         """Return a saved plan.
@@ -483,16 +501,19 @@ class Plan:
         return cls(graph, device=device, precision=about["precision"], micro_batch=about["batch"])
 
     def _content(self) -> bytes:
-        graph, reason = (self.graph, "") if self.graph is not None else self._lower()
-        if graph is None:
-            raise ModelError(f"the plan cannot be saved: {reason}")
-        return saved.content(graph, {
+        return saved.content(self._graph_or_why(), {
             "name": self.name,
             "input_spec": self.input_spec.to_dict(),
             "target_spec": self.target_spec.to_dict(),
             "precision": self.precision,
             "batch": self._given_batch,
         })  # fmt: skip
+
+    def _graph_or_why(self) -> fx.GraphModule:
+        graph, reason = (self.graph, "") if self.graph is not None else self._lower()
+        if graph is None:
+            raise ModelError(f"the plan cannot be saved: {reason}")
+        return graph
 
     def __reduce__(self) -> tuple:
         """A plan goes to another process in its saved form, onto a device of the same kind."""

@@ -164,7 +164,8 @@ def _function(name: str) -> Any:
     if room == "operator" and rest in ARITHMETIC:
         return getattr(operator, rest)
     packet, _, overload = rest.partition(".")
-    if room == "aten" and packet not in DENIED and not packet.startswith("_"):
+    private = packet.startswith("_") and not packet.startswith("__")
+    if room == "aten" and packet not in DENIED and not private:
         found = getattr(getattr(torch.ops.aten, packet, None), overload, None)
         if isinstance(found, torch._ops.OpOverload) and not found._schema.is_mutable:
             return found
