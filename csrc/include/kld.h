@@ -160,15 +160,17 @@ BODY void kld_running(
     const double unit = ldexp(1, bits), scale = unit / total, whole = 4503599627370496.0;
     /* a total near the smallest doubles has no finite reciprocal */
     const int tiny = kld_not_finite(scale);
-    int64_t sum = 0, i;
+    int64_t sum = 0, bits_of_whole, i = 1;
+    memcpy(&bits_of_whole, &whole, 8);
     running[0] = 0;
-    for (int64_t i = 0; i < length; i++) {
-        const double share = (tiny ? scores[i] / total * unit : scores[i] * scale) + whole;
-        memcpy(running + 1 + i, &share, 8);
+    for (int64_t j = 0; j < length; j++) {
+        const double share = (tiny ? scores[j] / total * unit : scores[j] * scale) + whole;
+        int64_t share_bits;
+        memcpy(&share_bits, &share, 8);
+        running[1 + j] = share_bits - bits_of_whole;
     }
-    for (int64_t i = 1; i <= length; i++)
-        running[i] -= 0x4330000000000000;
-    for (i = 1; i + 1 <= length; i += 2) {
+    /* two at a time: the next pair waits for one addition */
+    for (; i < length; i += 2) {
         const int64_t one = running[i], two = one + running[i + 1];
         running[i] = sum + one;
         running[i + 1] = sum += two;
@@ -387,7 +389,7 @@ KLD_BOTH(int, kld_score_row,
     (kld_job *job, const uint8_t *codes, const void *values, int64_t shift),
     (job, codes, values, shift))
 
-/* Add a row. Returns 1, 0 where it attributes nothing, or -1 where a value is not finite. */
+/* Add a row to the tables. Returns 1, 0 where it attributes nothing, or -1 where a value is not finite. */
 BODY int kld_weigh_row(
     kld_job *job, const uint8_t *codes, const void *values, int64_t shift) {
     int known;
