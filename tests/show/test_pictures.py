@@ -35,6 +35,7 @@ PICTURES = {
     "variant_lollipops": lambda: show.variant_lollipops(VARIANTS, spans=[(12, 18, "SP1")]),
     "variant_effects": lambda: show.variant_effects(VARIANTS, group="where"),
     "kld_bars": lambda: show.kld_bars({3: 0.1, 4: 0.2}, {3: np.array([0.01, 0.02]), 4: 0.03}),
+    "kld_lines": lambda: show.kld_lines({"a": {3: 0.1, 4: 0.2}, "b": {3: 0.2, 4: np.nan}}),
     "correlation_matrix": lambda: show.correlation_matrix(np.corrcoef(MAPS), list("abcd")),
     "subset_heatmap": lambda: show.subset_heatmap({"a": {"all": 0.5, "low": 0.1}, "b": {"all": 1}}),
     "rank_distributions": lambda: show.rank_distributions(RANKED, ["best", "worst"]),
