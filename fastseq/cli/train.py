@@ -99,8 +99,8 @@ def command(
 
     Columns that are not named are guessed where there is one candidate, and the guess is told.
     Labels that are all 0 or 1 make a classifier. Bases that all rows share at their ends become
-    the construct's flanks. Ctrl-C leaves the best epoch so far, and --resume goes on. Under
-    torchrun all processes share every batch.
+    the construct's flanks. Ctrl-C leaves the best epoch so far, and --resume goes on.
+    Processes of "torchrun --nproc-per-node 4 --no-python fastseq train ..." share every batch.
 
     \b
     Example:

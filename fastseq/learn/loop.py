@@ -70,6 +70,7 @@ class Run:
         self.progress = progress and world.rank == 0
         self.input: InputSpec = model.input_spec
         self.head: TargetSpec = model.target_spec
+        self._check_recipe(rows)
         self.codes = self.input.place(rows.codes)
         self.labels = rows.targets
         self.targets = self.head.invert(rows.targets).astype(np.float32)
@@ -78,14 +79,6 @@ class Run:
         self.objective = world.share(Objective(model, plan, self.loss))
         self.regulariser = regulariser(plan.regularise, model)
         self.figure = "auroc" if binary else "pearson"
-        self._check_world()
-        if plan.quantiles and len(self.head.tasks) > 1:
-            raise OptionError(f"quantiles=True is for one task; there are {len(self.head.tasks)}")
-        for name in ("within", "cluster_weight"):
-            if getattr(plan, name) and rows.cluster is None:
-                raise OptionError(
-                    f"{name}={getattr(plan, name)} needs rows with clusters; these have none"
-                )
         self.weights = _weights(plan, rows, train_rows)
         self.clusters = rows.cluster if plan.within else None
         self.singletons = None
@@ -99,14 +92,21 @@ class Run:
         self.best_weights = saved.copy(model)
         self.restored: dict | None = None
 
-    def _check_world(self) -> None:
-        """Raise where several processes cannot share a step."""
-        if self.world.size > 1 and self.recipe.batch_size < 2 * self.world.size:
+    def _check_recipe(self, rows: Labelled) -> None:
+        """Raise where the recipe asks for what rows, tasks or processes cannot give."""
+        plan, processes = self.recipe, self.world.size
+        for name in ("within", "cluster_weight"):
+            if getattr(plan, name) and rows.cluster is None:
+                raise OptionError(
+                    f"{name}={getattr(plan, name)} needs rows with clusters; these have none"
+                )
+        if plan.quantiles and len(self.head.tasks) > 1:
+            raise OptionError(f"quantiles=True is for one task; there are {len(self.head.tasks)}")
+        if processes > 1 and plan.batch_size < 2 * processes:
             raise OptionError(
-                f"batch_size={self.recipe.batch_size} for {self.world.size} processes; expected "
-                "two rows for each"
+                f"batch_size={plan.batch_size} for {processes} processes; expected two rows each"
             )
-        if self.world.size > 1 and self.recipe.regularise == "adversarial":
+        if processes > 1 and plan.regularise == "adversarial":
             raise OptionError(
                 "regularise='adversarial' needs gradients of the input, which processes that "
                 "train together cannot take; start one process"

@@ -38,7 +38,7 @@ class World:
 
     def share(self, objective: nn.Module) -> nn.Module:
         """Return the module with gradients averaged over the processes."""
-        if self.size == 1:
+        if self.size == 1 or not any(weight.requires_grad for weight in objective.parameters()):
             return objective
         # a network may have a head that this training leaves alone
         return DistributedDataParallel(objective, find_unused_parameters=True)
@@ -83,8 +83,3 @@ def own_device(device: "str | torch.device | None") -> torch.device:
     if chosen.type == "cuda" and chosen.index is None and "LOCAL_RANK" in os.environ:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return chosen
-
-
-def first() -> bool:
-    """Return whether this process is the one that speaks."""
-    return os.environ.get("RANK", "0") == "0"
