@@ -225,6 +225,10 @@ LAYERS = [
     Layer("pointwise", 150, 512, 512, activation="silu", residual=True, gate=True),
     _c(150, 512, 128, 1, gate=True),
     _c(150, 128, 128, 3, groups=4, activation="silu"),
+    # heads: linear layers over one long row of vectors; a residual behind a gate-less chain
+    _c(1024, 1800, 256, 1, activation="relu"),
+    _c(1024, 256, 2, 1, dtype="float32"),
+    Layer("pointwise", 110, 64, 64, activation="prelu", residual=True),
     _r(110, 64, 5, activation="prelu", pool=2),
     _r(27, 64, 5, activation="prelu", pool=2),
     _r(55, 32, 5, dtype="float32", activation="prelu"),

@@ -63,16 +63,16 @@ class KernelGraph:
         """Return the tensor that a constant of the lowered graph holds."""
         return None if node is None else getattr(self.lowered, str(node.target))
 
-    def activation(self, given: dict[str, Any]) -> tuple[str, Tensor | None] | str:
+    def activation(self, given: dict[str, Any], channels: int) -> tuple[str, Tensor | None] | str:
         """Return a word's activation as the kernels name it and its slopes, or why not."""
         name, parameter = given["activation"], given["parameter"]
-        if name == "prelu":
-            return name, self.tensor(parameter)
-        if name == "leaky_relu":
-            return "prelu", torch.tensor([float(parameter)])
         if name == "elu" and parameter != 1:
             return f"the ELU's alpha is {parameter}; the kernels have 1"
-        return name, None
+        if name == "leaky_relu":
+            return "prelu", torch.full((channels,), float(parameter))
+        # one for each channel here, so that no launch has to spread it
+        slope = self.tensor(parameter) if name == "prelu" else None
+        return name, slope if slope is None else slope.float().expand(channels).contiguous()
 
     def call(self, function: Callable, *args: Any, **options: Any) -> fx.Node:
         """Return a new call; tensors among its arguments become constants."""

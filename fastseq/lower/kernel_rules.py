@@ -40,7 +40,7 @@ def _conv(low: KernelGraph, node: fx.Node) -> Made | str:
     given = arguments(node)
     x, skip, groups = given["x"], given["skip"], given["groups"]
     weight, bias = low.tensor(given["weight"]), low.tensor(given["bias"])
-    shaped = low.activation(given)
+    shaped = low.activation(given, node.meta["shape"][0])
     if isinstance(shaped, str):
         return shaped
     from_codes = low.is_input(x) and groups == 1 and skip is None
@@ -57,8 +57,7 @@ def _conv(low: KernelGraph, node: fx.Node) -> Made | str:
                "pad_left": given["before"], "pad_right": given["after"]}  # fmt: skip
     if from_codes:
         return _first(low, weight, bias, shaped[1], options, pooled, pool)
-    options |= {"groups": groups,
-                "residual_first": skip is not None}  # fmt: skip
+    options |= {"groups": groups, "residual_first": skip is not None}
     channels, length = x.meta["shape"]
     packed = reference.pack(weight).to(low.dtype)
     shapes = {"x": (1, length, channels), "weight": packed.shape}
@@ -102,7 +101,7 @@ def _words(name: str, nodes: list[fx.Node], gate: object) -> str:
 def _activate(low: KernelGraph, node: fx.Node) -> Made | str:
     if len(node.meta["shape"]) != 2:
         return "a vector is small"
-    shaped = low.activation(given := arguments(node))
+    shaped = low.activation(given := arguments(node), node.meta["shape"][0])
     if isinstance(shaped, str):
         return shaped
     map_, gate = low.gated(given["x"])
@@ -118,7 +117,7 @@ def _add(low: KernelGraph, node: fx.Node) -> Made | str:
     follower = low.only_user(node)
     nodes, shaped = [node], ("none", None)
     if follower is not None and follower.target is ops.activate:
-        found = low.activation(arguments(follower))
+        found = low.activation(arguments(follower), node.meta["shape"][0])
         if not isinstance(found, str):
             nodes, shaped = [node, follower], found
     made = low.kernel("pointwise", map_, gate, shaped[1], beside, activation=shaped[0],
@@ -159,7 +158,7 @@ def _linear(low: KernelGraph, node: fx.Node) -> Made | str:
     given = arguments(node)
     x, weight, bias = given["x"], low.tensor(given["weight"]), low.tensor(given["bias"])
     flat = node.target is ops.flat_linear
-    shaped = low.activation(given)
+    shaped = low.activation(given, node.meta["shape"][0])
     if isinstance(shaped, str):
         return shaped
     # what answers is not rounded to half precision
