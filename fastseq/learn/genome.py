@@ -74,8 +74,9 @@ def from_genome(
             "where there is no bigWig to give the labels"
         )
     genome = fasta if isinstance(fasta, Genome) else Genome.open(fasta)
-    regions = [region for region in read_bed(bed) if region.chrom not in drop]
-    _check_chromosomes(read_bed(bed), valid, test, drop)
+    everywhere = read_bed(bed)
+    _check_chromosomes(everywhere, valid, test, drop)
+    regions = [region for region in everywhere if region.chrom not in drop]
     contigs = np.array([genome.index(region.chrom) for region in regions], np.int32)
     ends = np.array([region[1:] for region in regions], np.int64)
     middles = ends.reshape(-1, 2).sum(1) // 2
@@ -108,13 +109,14 @@ def _check_chromosomes(
     regions: Sequence, valid: Sequence[str], test: Sequence[str], drop: Sequence[str]
 ) -> None:
     there = {region.chrom for region in regions}
-    named = [*valid, *test, *drop]
-    # an absent one that is dropped is absent already
+    # one to drop may be absent already
     if unknown := {*valid, *test} - there:
         raise OptionError(
             f"no region is on {', '.join(sorted(unknown))}; they are on {listed(sorted(there))}"
         )
-    if twice := sorted(name for name, times in Counter(named).items() if times > 1):
+    if twice := sorted(
+        name for name, times in Counter([*valid, *test, *drop]).items() if times > 1
+    ):
         raise OptionError(f"{', '.join(twice)} is held out twice; expected one use a chromosome")
     if test and not valid:
         raise OptionError("test chromosomes ask for valid ones, or rows of them would validate")
