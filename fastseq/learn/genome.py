@@ -114,9 +114,8 @@ def _check_chromosomes(
         raise OptionError(
             f"no region is on {', '.join(sorted(unknown))}; they are on {listed(sorted(there))}"
         )
-    if twice := sorted(
-        name for name, times in Counter([*valid, *test, *drop]).items() if times > 1
-    ):
+    uses = Counter([*valid, *test, *drop])
+    if twice := sorted(name for name, times in uses.items() if times > 1):
         raise OptionError(f"{', '.join(twice)} is held out twice; expected one use a chromosome")
     if test and not valid:
         raise OptionError("test chromosomes ask for valid ones, or rows of them would validate")
