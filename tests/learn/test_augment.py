@@ -101,9 +101,7 @@ def test_the_singleton_channel_follows_the_rows(strands):
     singletons = (np.arange(50) % 3 == 0).astype(np.float32)
     spec = InputSpec(12, strand_channel=True, flag_channels=("other", "singleton"))
     plan = Recipe(batch_size=16, strands=strands, shift=1, mask=0.1)
-    drawn = augment.batches(
-        codes, targets, np.arange(50), plan, spec, rng, singletons=singletons
-    )
+    drawn = augment.batches(codes, targets, np.arange(50), plan, spec, rng, singletons=singletons)
     for x, y, _ in drawn:
         wanted = singletons[y[:, 0].long().numpy()]
         for copy in x.split(len(y)):
