@@ -29,8 +29,8 @@ from fastseq.sequence.alleles import CODE, OK, Alleles, MismatchPolicy, Variants
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# bytes of reference rows held at once
-ROWS_BYTES = 32 << 20
+# bytes of reference rows held at once, and alleles
+ROWS_BYTES, ALLELES = 32 << 20, 8192
 # alleles of the first block from which a reduced precision is judged
 PRECISION_SAMPLE = 4096
 
@@ -106,7 +106,7 @@ class Scorer:
         shape = (len(block), len(self.tasks))
         scores = {name: np.full(shape, np.nan, np.float32) for name in names}
         ok = np.flatnonzero(found.status == OK)
-        step = max(1024, ROWS_BYTES // (2 * self.length + 2 * self.views.reach))
+        step = max(1024, min(ALLELES, ROWS_BYTES // (2 * self.length + 2 * self.views.reach)))
         # an edit that keeps the length may run on another engine than one that does not; apart, a
         # row's last bits do not depend on its company
         keeps = found.growth[ok] == 0
