@@ -1,19 +1,6 @@
 /* The layers of conv.h for one instruction set; included once for each, with its vectors as macros. */
 
-/* e^x to about one unit in the last place: x = n ln 2 + r, a polynomial in r (Cephes expf) */
-FN VEC NAME(conv_exp)(VEC x) {
-    x = MAX(SET(-87.f), MIN(SET(88.f), x));
-    VEC n = FMA(x, SET(1.44269504f), SET(12582912.f)), whole = SUB(n, SET(12582912.f));
-    VEC r = FMA(whole, SET(-.693359375f), x);
-    r = FMA(whole, SET(2.12194440e-4f), r);
-    VEC p = FMA(r, SET(1.9875691500e-4f), SET(1.3981999507e-3f));
-    p = FMA(p, r, SET(8.3334519073e-3f));
-    p = FMA(p, r, SET(4.1665795894e-2f));
-    p = FMA(p, r, SET(1.6666665459e-1f));
-    p = FMA(p, r, SET(5.0000001201e-1f));
-    p = FMA(p, MUL(r, r), ADD(r, SET(1.f)));
-    return MUL(p, POWER_OF_TWO(n));
-}
+#include "lanes_exp.h"
 
 /* the second operand of MIN and MAX is the one that may be no number, which they then return */
 FN VEC NAME(conv_act)(VEC x, int64_t activation, VEC slope) {
@@ -21,8 +8,8 @@ FN VEC NAME(conv_act)(VEC x, int64_t activation, VEC slope) {
     switch (activation) {
         case CONV_RELU: return MAX(zero, x);
         case CONV_SLOPE: return FMA(slope, MIN(zero, x), MAX(zero, x));
-        case CONV_SILU: return DIV(x, ADD(one, NAME(conv_exp)(SUB(zero, x))));
-        case CONV_SIGMOID: return DIV(one, ADD(one, NAME(conv_exp)(SUB(zero, x))));
+        case CONV_SILU: return DIV(x, ADD(one, NAME(lanes_exp)(SUB(zero, x))));
+        case CONV_SIGMOID: return DIV(one, ADD(one, NAME(lanes_exp)(SUB(zero, x))));
         default: return x;
     }
 }

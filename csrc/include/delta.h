@@ -15,7 +15,7 @@ enum {
     DELTA_STEM, DELTA_CONV, DELTA_ACTIVATE, DELTA_ADD, DELTA_CONCAT, DELTA_CROP, DELTA_MAX_POOL,
     DELTA_MEAN_POOL, DELTA_GLOBAL_MAX, DELTA_GLOBAL_MEAN, DELTA_FLAT, DELTA_MAP
 };
-enum { DELTA_NONE, DELTA_RELU, DELTA_SLOPE };
+enum { DELTA_NONE, DELTA_RELU, DELTA_SLOPE, DELTA_ELU, DELTA_SILU, DELTA_SIGMOID, DELTA_TANH };
 
 /* y < 0: no second input. Weights of a convolution lie as [block of 64 channels][tap][channel in]
    [channel of the block], of a stem as [old code][new code][tap][channel]. */
@@ -126,72 +126,30 @@ static inline void delta_clear(const delta_run_t *q, int64_t value, int64_t site
 }
 
 #if FASTSEQ_X86
-#define FN static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512vl,avx512dq,bmi,bmi2")))
-#define AT static __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,bmi,bmi2")))
+#define LANES_TARGET "avx512f,avx512bw,avx512vl,avx512dq,bmi,bmi2"
+#include "lanes_avx512.h"
 #define NAME(name) name##_avx512
-#define LANES 16
-#define WIDEST 4
-#define VEC __m512
-#define LOAD(p) _mm512_loadu_ps(p)
-#define STORE(p, v) _mm512_storeu_ps(p, v)
-#define SET(x) _mm512_set1_ps(x)
-#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define ADD(a, b) _mm512_add_ps(a, b)
-#define SUB(a, b) _mm512_sub_ps(a, b)
-#define MUL(a, b) _mm512_mul_ps(a, b)
-#define MAX(a, b) _mm512_max_ps(a, b)
-#define MIN(a, b) _mm512_min_ps(a, b)
 #define CHANGED(v) ((uint64_t)_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ))
 #include "delta_body.h"
+#include "lanes_end.h"
 
-#define FN static inline __attribute__((always_inline, target("avx2,fma,bmi,bmi2")))
-#define AT static __attribute__((target("avx2,fma,bmi,bmi2")))
+#define LANES_TARGET "avx2,fma,bmi,bmi2"
+#include "lanes_avx2.h"
 #define NAME(name) name##_avx2
-#define LANES 8
-#define WIDEST 2
-#define VEC __m256
-#define LOAD(p) _mm256_loadu_ps(p)
-#define STORE(p, v) _mm256_storeu_ps(p, v)
-#define SET(x) _mm256_set1_ps(x)
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define ADD(a, b) _mm256_add_ps(a, b)
-#define SUB(a, b) _mm256_sub_ps(a, b)
-#define MUL(a, b) _mm256_mul_ps(a, b)
-#define MAX(a, b) _mm256_max_ps(a, b)
-#define MIN(a, b) _mm256_min_ps(a, b)
 #define CHANGED(v) \
     ((uint64_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NEQ_UQ)))
 #include "delta_body.h"
+#include "lanes_end.h"
 #endif
 
-/* four floats as the compiler knows them: SSE2, NEON or plain code */
-typedef float delta_4 __attribute__((vector_size(16)));
-typedef int32_t delta_4i __attribute__((vector_size(16)));
-static inline delta_4 delta_4_load(const float *p) { delta_4 v; memcpy(&v, p, 16); return v; }
-static inline void delta_4_store(float *p, delta_4 v) { memcpy(p, &v, 16); }
-static inline delta_4 delta_4_pick(delta_4i yes, delta_4 a, delta_4 b) {
-    return (delta_4)(((delta_4i)a & yes) | ((delta_4i)b & ~yes));
-}
-static inline uint64_t delta_4_changed(delta_4 v) {
+#include "lanes_portable.h"
+static inline uint64_t delta_changed(lanes_4 v) {
     return (v[0] != 0) | (v[1] != 0) << 1 | (v[2] != 0) << 2 | (v[3] != 0) << 3;
 }
-#define FN static inline __attribute__((always_inline))
-#define AT static
 #define NAME(name) name##_portable
-#define LANES 4
-#define WIDEST 2
-#define VEC delta_4
-#define LOAD(p) delta_4_load(p)
-#define STORE(p, v) delta_4_store(p, v)
-#define SET(x) ((delta_4){x, x, x, x})
-#define FMA(a, b, c) ((a) * (b) + (c))
-#define ADD(a, b) ((a) + (b))
-#define SUB(a, b) ((a) - (b))
-#define MUL(a, b) ((a) * (b))
-#define MAX(a, b) delta_4_pick((a) > (b), a, b)
-#define MIN(a, b) delta_4_pick((a) < (b), a, b)
-#define CHANGED(v) delta_4_changed(v)
+#define CHANGED(v) delta_changed(v)
 #include "delta_body.h"
+#include "lanes_end.h"
 
 static inline void delta_run(const delta_run_t *q, int level) {
 #if FASTSEQ_X86

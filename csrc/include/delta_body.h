@@ -1,10 +1,24 @@
 /* The steps of delta.h for one instruction set; included once for each, with its vectors as macros. */
 
+#include "lanes_exp.h"
+
+/* the activations that take an exponential; a call, since it would stand in every unrolled row */
+AT __attribute__((noinline)) VEC NAME(curve)(VEC x, int64_t activation, VEC slope) {
+    VEC zero = SET(0.f), one = SET(1.f);
+    if (activation == DELTA_ELU)
+        return FMA(slope, SUB(NAME(lanes_exp)(MIN(x, zero)), one), MAX(x, zero));
+    if (activation == DELTA_TANH)
+        return SUB(DIV(SET(2.f), ADD(one, NAME(lanes_exp)(MUL(SET(-2.f), x)))), one);
+    VEC rest = ADD(one, NAME(lanes_exp)(SUB(zero, x)));
+    return DIV(activation == DELTA_SILU ? x : one, rest);
+}
+
 /* max(x, 0) + slope * min(x, 0): one summand is zero, so no rounding is added */
 FN VEC NAME(act)(VEC x, int64_t activation, VEC slope) {
     VEC zero = SET(0.f);
     if (activation == DELTA_RELU) return MAX(x, zero);
-    return FMA(slope, MIN(x, zero), MAX(x, zero));
+    if (activation == DELTA_SLOPE) return FMA(slope, MIN(x, zero), MAX(x, zero));
+    return NAME(curve)(x, activation, slope);
 }
 
 /* act(z + d) - act(z) */
@@ -14,7 +28,7 @@ FN VEC NAME(around)(VEC z, VEC d, int64_t activation, VEC slope) {
 }
 
 FN VEC NAME(slope_at)(const delta_step_t *s, int64_t c) {
-    return s->activation == DELTA_SLOPE ? LOAD(s->slope + c) : SET(0.f);
+    return s->slope ? LOAD(s->slope + c) : SET(0.f);
 }
 
 /* acc += weights[t0..t1) on R rows of A alternatives, `lane` floats apart; `pitch` is the width of a
@@ -420,19 +434,5 @@ AT void NAME(delta_run)(const delta_run_t *whole) {
     }
 }
 
-#undef FN
-#undef AT
 #undef NAME
-#undef LANES
-#undef WIDEST
-#undef VEC
-#undef LOAD
-#undef STORE
-#undef SET
-#undef FMA
-#undef ADD
-#undef SUB
-#undef MUL
-#undef MAX
-#undef MIN
 #undef CHANGED

@@ -20,7 +20,10 @@ from fastseq.threads import run
 SCRATCH_BYTES = 1 << 20
 MOST_SITES = 32
 
-ACTIVATIONS = {"none": 0, "relu": 1, "leaky_relu": 2, "prelu": 2}
+ACTIVATIONS = {
+    "none": 0, "relu": 1, "leaky_relu": 2, "prelu": 2, "elu": 3, "silu": 4, "sigmoid": 5, "tanh": 6,
+}  # fmt: skip
+SLOPED = ("leaky_relu", "prelu", "elu")
 KIND = {name: number for number, name in enumerate(delta.KINDS)}
 REDUCED = {
     ops.global_max: "global_max",
@@ -222,7 +225,7 @@ class NativeDeltas:
 
     def _activation(self, number: int, step: Step) -> dict[str, int]:
         mode = ACTIVATIONS[step.activation]
-        if mode < 2:
+        if step.activation not in SLOPED:
             return {"activation": mode}
         layout = self._layouts[number + 1]
         slope = np.zeros(_width(layout), np.float32)
