@@ -1,6 +1,7 @@
 """ONNX Runtime and OpenVINO on one thread, each on the ONNX form of a plain module."""
 
 import io
+import logging
 import warnings
 
 import numpy as np
@@ -11,6 +12,9 @@ try:
     import openvino
 except ImportError:
     openvino = None
+
+
+logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
 
 def onnx(model: torch.nn.Module, example: torch.Tensor) -> bytes:

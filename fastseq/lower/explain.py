@@ -29,7 +29,9 @@ def explain(plan: "Plan") -> str:
     else:
         if plan.device.type != "cpu":
             lines.append(f"conv2d on channels-last maps, no kernels: {'; '.join(plan.obstacles)}")
-        nodes = plan.program("+").graph.nodes
+        placed = plan.program("+")
+        lines += placed.meta.get("refusals", [])
+        nodes = placed.graph.nodes
         lines += [_line(node) for node in nodes if node.op in ("call_function", "call_module")]
     affine = "" if plan.target_spec.slope == 1 else f"{plan.target_spec.slope:.6g} * "
     lines.append(

@@ -39,7 +39,7 @@ def program(
     -------
     fx.GraphModule
         Takes uint8 codes (n, length). ``node.meta["how"]`` says how a node runs where that is not
-        PyTorch.
+        PyTorch; ``meta["refusals"]`` of the graph module why nothing at all is native.
     """
     made = fx.Graph()
     made.output(made.graph_copy(graph.graph, {}))
@@ -48,8 +48,10 @@ def program(
     x.name = x.target = CODES
     length = x.meta["shape"][1]
     x.meta["shape"] = (length,)
-    if device.type == "cpu" and not cpu.refusals(dtype):
-        cpu.take(placed, x, table, dtype)
+    if device.type == "cpu":
+        placed.meta["refusals"] = cpu.refusals(dtype)
+        if not placed.meta["refusals"]:
+            cpu.take(placed, x, table, dtype)
     _expand_the_rest(placed, x, table)
     made.eliminate_dead_code()
     made.lint()

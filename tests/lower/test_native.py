@@ -3,11 +3,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 from torch.nn import functional as F
 
+import fastseq
 from fastseq._native import conv, cpu
 from fastseq.lower import native, ops, winograd
 from fastseq.lower.native import Conv, Grouped, Stem
+from fastseq.models.specs import InputSpec
 
 TABLE = torch.cat([torch.eye(4), torch.full((1, 4), 0.25)])
 # of the largest answer: float32 sums of Winograd's products, bfloat16 inputs and answers
@@ -19,9 +22,11 @@ def poisoned(monkeypatch):
     """What native code allocates holds NaN until it is written."""
     empty = torch.empty
 
-    def poison(*shape, dtype=torch.float32):
-        made = empty(*shape, dtype=dtype)
-        return made.fill_(float("nan")) if dtype.is_floating_point else made.fill_(1 << 30)
+    def poison(*shape, **options):
+        made = empty(*shape, **options)
+        if made.device.type != "cpu":
+            return made
+        return made.fill_(float("nan") if made.is_floating_point() else 1 << 30)
 
     monkeypatch.setattr(native.torch, "empty", poison)
 
@@ -215,6 +220,79 @@ def test_threads_do_not_change_an_answer():
     finally:
         torch.set_num_threads(before)
     assert (answers[0] == answers[1]).all()
+
+
+class Many(nn.Module):
+    """A layer for each way in which a convolution runs on the CPU."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv1d(4, 16, 7, padding=3)
+        self.wide = nn.Conv1d(16, 16, 3, padding=1)
+        self.spread = nn.Conv1d(16, 16, 3, padding=2, dilation=2)
+        self.few = nn.Conv1d(16, 16, 5, padding=2, groups=8)
+        self.many = nn.Conv1d(16, 16, 3, padding=1, groups=2)
+        self.first = nn.Conv1d(4, 16, 3, padding=2, dilation=2)
+        self.gate = nn.Linear(16, 16)
+
+    def forward(self, x):
+        y = torch.relu(self.stem(x))
+        y = y + torch.nn.functional.gelu(self.wide(y))
+        y = torch.nn.functional.silu(self.spread(y) + y)
+        y = self.many(torch.nn.functional.max_pool1d(torch.relu(self.few(y)), 2))
+        y = y * self.gate(y.mean(2)).sigmoid()[:, :, None]
+        return torch.cat([y.amax(2), self.first(x).amax(2)], 1)
+
+
+def test_plans_say_which_code_runs_each_layer():
+    model = Many().eval()
+    plan = fastseq.lower(model, length=31)
+    lines = {line.split()[0]: line for line in plan.explain().splitlines()}
+    text = plan.explain()
+    for words in (
+        "conv of 7, relu, native, from codes by tables of 3 bases",
+        "conv of 3, gelu, native, 6 products for 4 results",
+        "conv of 3, dilation 2 + skip, silu, native, direct",
+        "conv of 5, 8 groups, relu and max pool of 2, native",
+        "conv of 3, 2 groups  runs in PyTorch: 2 groups of 8 channels in and 8 out run in oneDNN",
+        "one look-up per base, channels last in memory",
+        "in place",
+    ):
+        assert words in text, (words, lines)
+    codes = np.random.default_rng(0).integers(0, 5, (9, 31), np.uint8)
+    with torch.no_grad():
+        expected = model.double()(plan.input_spec.expand(codes).double())
+    np.testing.assert_allclose(plan.predict(codes), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_plans_without_native_code_say_so():
+    before = cpu.use("portable")
+    try:
+        text = fastseq.lower(Many(), length=31).explain()
+    finally:
+        cpu.use(before)
+    assert "the processor has no AVX2: convolutions run in oneDNN" in text
+    assert "native" not in text
+
+
+@pytest.mark.parametrize("strand", "+-")
+@pytest.mark.parametrize("unknown", ["zero", "uniform"])
+def test_flanks_flags_and_unknown_bases_at_both_ends(unknown, strand):
+    """Constant planes and quarters are not the padding, within half a kernel of each end."""
+    model = nn.Sequential(nn.Conv1d(6, 24, 9, padding=4), nn.ReLU(), nn.Conv1d(24, 3, 5, padding=2))
+    model.input_spec = InputSpec(
+        30, left="ACN", right="NT", base_order="TGCA", unknown=unknown, strand_channel=True,
+        flag_channels=("singleton",),
+    )  # fmt: skip
+    plan = fastseq.lower(model)
+    codes = np.random.default_rng(1).integers(0, 5, (11, 25), np.uint8)
+    codes[0] = 4
+    x = plan.input_spec.expand(plan.input_spec.place(codes), strand).double()
+    with torch.no_grad():
+        expected = model.double()(x).numpy()
+    found = plan.predict(codes, strand=strand)
+    expected = expected[:, :, ::-1] if strand == "-" else expected
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_layers_refuse_other_tables():
