@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -335,6 +336,19 @@ def test_short_and_empty_sets():
     assert math.isnan(kmer_kld(np.full((3, 30), 4, np.uint8), np.ones((3, 30))).total)
     ragged = kmer_kld(["ACGTACGT", "ACG"], np.ones((2, 8)), ks=[3])
     assert ragged.n_kmers == {3: 7}
+
+
+@pytest.mark.parametrize("method", ["weighted", "thresholded"])
+def test_memory_holds_tables_and_nothing_for_each_sequence(method):
+    codes, maps = case(28, n=4000, length=100)  # 6.4 MB of maps, 2 GB of 4^8 counts
+    peaks = []
+    for rows in (400, 4000):
+        tracemalloc.start()
+        kmer_kld(codes[:rows], maps[:rows], method=method, threads=1)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 4e6
+    assert peaks[1] - peaks[0] < 4000 * 100 * 2  # the codes as one array, no scores
 
 
 def test_any_memory_layout_and_type():
