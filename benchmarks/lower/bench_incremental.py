@@ -49,6 +49,28 @@ def cases(size: str) -> Iterator[Case]:
         if name == "ResNet ReLU":
             slow = Rival(eager.name, eager.run, "torch", PYTORCH_ONLY[length])
             yield job.case(f"{name} {length} bp, PyTorch", job.engine(native=False), [slow])
+    yield two_threads(size)
+
+
+def two_threads(size: str) -> Case:
+    """Return eight sequences on two threads beside one."""
+    job = Job(calibrated(DeepStarr(249), 249), 249, 3 if size == "tiny" else 83)
+    rows = 2 if size == "tiny" else 8
+    codes = np.random.default_rng(1).integers(0, 4, (rows, 249), dtype=np.uint8)
+    row, start = np.repeat(np.arange(rows), len(job.start)), np.tile(job.start, rows)
+    inserted = (codes[row, start] + np.tile([1, 2, 3], len(row) // 3)) % 4
+    edits = (row, start, inserted.astype(np.uint8), np.arange(len(row) + 1))
+    one, two = job.engine(), job.engine()
+    two.threads = 2
+    return Case(
+        "DeepSTARR 249 bp, two threads",
+        lambda: two.effects(codes, *edits),
+        len(row),
+        "edits",
+        f"{len(row)} substitutions in {rows} random sequences",
+        [Rival("one thread", lambda: one.effects(codes, *edits), goal=1.8)],
+        clock="wall",
+    )
 
 
 class Job:
