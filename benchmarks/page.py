@@ -7,6 +7,7 @@ it. Nothing is run: each row names the command that makes its figure again.
 """
 
 import json
+import math
 import re
 import tomllib
 from collections import Counter
@@ -45,7 +46,8 @@ class Goal:
     aim: str
     of: str
     figure: str
-    least: float
+    least: float = 0.0
+    most: float = math.inf
     rival: str | None = None
     key: str | None = None
 
@@ -66,7 +68,7 @@ class Goal:
                 value = row.get("value" if self.rival is None else "ratio")
             if value is not None:
                 found.append((float(value), row))
-        return sorted(found, key=lambda pair: pair[0])
+        return sorted(found, key=lambda pair: pair[0], reverse=self.most < math.inf)
 
 
 def write() -> Path:
@@ -90,7 +92,9 @@ def write() -> Path:
 def judged(goal: Goal, results: dict[str, Any]) -> str:
     """Return met, MISSED or not measured yet."""
     found = goal.answers(results.get(goal.of, {"rows": []})["rows"])
-    return "not measured yet" if not found else "met" if found[0][0] >= goal.least else "MISSED"
+    if not found:
+        return "not measured yet"
+    return "met" if goal.least <= found[0][0] <= goal.most else "MISSED"
 
 
 def summary(goals: list[Goal], results: dict[str, Any]) -> Iterator[str]:
@@ -176,8 +180,9 @@ def everything(results: dict[str, Any]) -> Iterator[str]:
         for row in rows:
             rival = " ".join(filter(None, [row.get("rival"), row.get("rival_version")]))
             ratio = f"{row['ratio']:.3g}" if "ratio" in row else ""
-            value = f"{scaled(row['value'])} {row['unit']}"
-            cells = (row["figure"], value, rival, ratio, row["input"], row.get("note", ""))
+            value = f"{scaled(row['value'])} {row.get('unit', '')}"
+            end = (str(row.get(name, "")) for name in ("input", "note"))
+            cells = (row["figure"], value, rival, ratio, *end)
             yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
