@@ -71,14 +71,17 @@ def list_recipes(as_json: bool) -> None:
 @click.argument("model", metavar="MODEL")
 @click.option("--length", type=click.IntRange(1), help="bp, for a model by name.")
 @device_option
+@click.option("--diagram", metavar="FILE", help="Also draw its steps: .svg, .png or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the checkpoint says of itself.")
-def explain(model: str, length: int | None, device: str | None, as_json: bool) -> None:
+def explain(
+    model: str, length: int | None, device: str | None, diagram: str | None, as_json: bool
+) -> None:
     """Tell layer by layer how a checkpoint, or a model of the table, runs here and why.
 
     \b
     Example:
       fastseq models explain model.safetensors
-      fastseq models explain tum_resnet --length 200
+      fastseq models explain tum_resnet --length 200 --diagram tum_resnet.svg
     """
     named = not model.endswith(".safetensors")
     if as_json and not named:
@@ -87,4 +90,7 @@ def explain(model: str, length: int | None, device: str | None, as_json: bool) -
         return
     sizes = {} if length is None else {"length": length}
     plan = fastseq.lower(fastseq.models.build(model, **sizes) if named else model, device=device)
+    if diagram is not None:
+        show = load("fastseq.show")
+        show.save(show.network_diagram(plan), diagram)
     click.echo(json.dumps(plan.explain().splitlines(), indent=2) if as_json else plan.explain())

@@ -180,6 +180,9 @@ def test_models_list_and_explain(run, model):
     assert parsed(run("models", "list", "--json"))[0]["sizes"]
     assert "channels" in run("models", "explain", "tum_cnn", "--length", 50).stdout
     assert "40 bp" in run("models", "explain", model).stdout
+    assert run("models", "explain", model, "--diagram", "net.svg").exit_code == 0
+    with open("net.svg") as picture:
+        assert picture.read().startswith("<svg")
 
 
 def test_info_speaks_in_sentences_and_json(run):
