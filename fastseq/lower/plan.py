@@ -133,11 +133,13 @@ class Plan:
         """Return the power of two of sequences whose widest activation fits the cache."""
         widest = 64 * self.input_spec.length
         if self.graph is not None:
-            nodes = self.graph.graph.nodes
-            widest = max(math.prod(node.meta.get("shape", ())) for node in nodes)
+            # what native layers take in, such as a pool, is not written down
+            runs = self.graph if self.on_kernels else self.program("+")
+            values = (node for node in runs.graph.nodes if node.op != "get_attr")
+            widest = max(math.prod(node.meta.get("shape", ())) for node in values)
         if self.on_kernels:
             return fitting(self.device, widest, self.dtype.itemsize)
-        fits = 1 << max(ACTIVATION_BYTES // (4 * widest), 1).bit_length() - 1
+        fits = 1 << max(ACTIVATION_BYTES // (self.dtype.itemsize * widest), 1).bit_length() - 1
         return min(max(fits, SMALLEST_BATCH), LARGEST_BATCH)
 
     @property
