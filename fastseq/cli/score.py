@@ -87,7 +87,7 @@ def _devices(
     help="GPUs that the workers take in turns: so many, or such as cuda:0,cuda:2.",
 )  # fmt: skip
 @click.option("--cluster", metavar="ADDRESS", help="Workers on a Ray cluster: auto, local, host.")
-@click.option("--shard", type=click.IntRange(1), help="Input records in a part; 65,536 otherwise.")
+@click.option("--shard", type=click.IntRange(1), help="Input records in a part; 32,768 otherwise.")
 @click.option("--resume", is_flag=True, help="Go on with the folder of an interrupted run.")
 @click.option("--overwrite", is_flag=True, help="Replace what the folder holds.")
 @json_option

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 Anchor = Literal["L//2", "L//2-1"]
 
 ALONE = Place()
-# input records in a block, which is a part of the output: about 1 MB of Parquet
-SHARD = 65_536
+# input records in a block, which is a part of the output: half a MB of Parquet, 50 MB of memory
+SHARD = 32_768
 
 
 def scorer(
