@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -114,6 +115,8 @@ def ablate(
         raise OptionError(f"by={by!r}; expected 'shuffle' or 'unknown'")
     codes, running = as_rows(seqs), Running(**options)
     step = width if step is None else step
+    if not all(isinstance(number, Integral) for number in (width, step, n)):
+        raise OptionError(f"width={width}, step={step}, n={n}; expected whole numbers")
     if step < 1 or width < 1 or n < 1:
         raise OptionError(f"width={width}, step={step}, n={n}; expected numbers above 0")
     draws = n if by == "shuffle" else 1

@@ -105,7 +105,10 @@ def marginalize(
     codes, running = as_rows(seqs), Running(**options)
     longest = max(map(len, motifs))
     centre = (codes.shape[1] - longest) // 2
-    starts = np.atleast_1d(np.asarray(centre if positions is None else positions, np.int64))
+    starts = np.atleast_1d(centre if positions is None else positions)
+    if starts.dtype.kind not in "iu" or starts.ndim > 1:
+        raise OptionError(f"positions={positions!r}; expected whole numbers of bp")
+    starts = starts.astype(np.int64)
     if not len(starts) or starts.min() < 0 or starts.max() + longest > codes.shape[1]:
         raise OptionError(
             f"motifs of up to {longest} bp at positions {starts.tolist()} of {codes.shape[1]} bp; "

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastseq.arrays import Codes, Text
+from fastseq.errors import OptionError
 from fastseq.lower.ensemble import Runnable
 from fastseq.run.precision import PrecisionReport
 from fastseq.run.stream import blocks
@@ -129,6 +131,8 @@ def perturb(
         journey = Journey(model, codes, each, running, span=touched, margin=margin)
         y_ref, effect = journey.effects(slice(None), edits)
         return Perturbations(codes, edits, journey.tasks, y_ref, effect, journey.precision)
+    if start is not None and not isinstance(start, Integral):
+        raise OptionError(f"start={start!r}; expected a whole number of bp")
     first = read_source(edits, codes[:1], start=start or 0, end=end)
     each = len(first) / codes.shape[1]
     journey = Journey(model, codes, each, running, span=(start, end), margin=margin)

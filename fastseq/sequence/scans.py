@@ -1,6 +1,7 @@
 """Sources of edits: the tables that a question about every sequence asks for."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -182,6 +183,8 @@ def _words(words: Sequence[str]) -> list[Codes]:
 def _starts(codes: Codes, bases: int, start: int, end: int | None) -> NDArray[np.int64]:
     """Return where ``bases`` consecutive bases of a span may begin."""
     end = codes.shape[1] if end is None else end
+    if not all(isinstance(number, Integral) for number in (bases, start, end)):
+        raise OptionError(f"{bases} bp from {start} to {end}; expected whole numbers of bp")
     if bases < 1 or not 0 <= start <= end - bases or end > codes.shape[1]:
         raise OptionError(
             f"{bases} bp do not fit into positions {start} to {end} of {codes.shape[1]} bp"

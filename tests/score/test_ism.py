@@ -99,6 +99,13 @@ def test_profiles_need_a_reducer():
     np.testing.assert_allclose(total.y_ref, fastseq.predict(model, codes).sum(-1), rtol=1e-6)
 
 
+@pytest.mark.parametrize("options", [{"start": 1.5}, {"shifts": 3}, {"batch_size": 1.5}])
+def test_fractions_and_single_shifts_are_named(options):
+    ((name, value),) = options.items()
+    with pytest.raises(OptionError, match=f"{name}={value}"):
+        fastseq.saturation_mutagenesis(network(), "A" * 14, **options)
+
+
 @pytest.mark.parametrize("span", [(-1, 3), (3, 3), (0, 15), (9, 2)])
 def test_spans_outside_the_sequence_are_refused(span):
     with pytest.raises(OptionError, match="expected 0 <= start < end <= 14"):

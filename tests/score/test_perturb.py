@@ -95,6 +95,8 @@ def test_no_sequences_and_no_edits():
         ({"edits": Edits.of_words([3], [1], [2], [""])}, OptionError, "names row 3 of 3"),
         ({"edits": "deletions", "margin": 7}, LengthError, "margin=7"),
         ({"edits": "deletions", "shifts": 3}, OptionError, "shifts=3"),
+        ({"edits": "deletions", "start": 1.5}, OptionError, "start=1.5; expected a whole number"),
+        ({"edits": "deletions", "batch_size": 1.5}, OptionError, "batch_size=1.5"),
         ({"edits": "substitutions", "engine": "magic"}, OptionError, "engine='magic'"),
     ],
 )
@@ -117,6 +119,8 @@ def test_ablations_by_window():
     assert unknown.importance.shape == (3, 2, LENGTH)
     np.testing.assert_array_equal(unknown.importance[:, :, 6], -unknown.effect[:, :, 1, 0])
     assert (unknown.importance[:, :, 10:] == 0).all()
+    with pytest.raises(OptionError, match="expected whole numbers"):
+        fastseq.ablate(model, TEXTS, 2.5)
     with pytest.raises(OptionError, match="by='zeros'"):
         fastseq.ablate(model, TEXTS, 5, by="zeros")
 
@@ -136,6 +140,8 @@ def test_motifs_in_backgrounds():
     assert np.isnan(centred.standard_error).all()
     with pytest.raises(OptionError, match="words of A, C, G and T"):
         fastseq.marginalize(model, TEXTS, "GAXA")
+    with pytest.raises(OptionError, match="expected whole numbers of bp"):
+        fastseq.marginalize(model, TEXTS, "GATA", positions=1.5)
     with pytest.raises(OptionError, match="expected places where they fit"):
         fastseq.marginalize(model, TEXTS, "GATA", positions=11)
 
