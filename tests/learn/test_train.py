@@ -1,6 +1,7 @@
 """The loop learns, repeats itself, resumes as if unbroken, and refuses what cannot be learned."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from fastseq.errors import (
 )
 from fastseq.learn.recipes import Recipe, Stage, recipe
 from fastseq.learn.train import train
-from fastseq.models import checkpoints
+from fastseq.models import checkpoints, nad
 from fastseq.models.registry import build
 from fastseq.score.predict import predict
 from fastseq.sequence.encode import decode
@@ -301,7 +302,10 @@ def test_averaged_weights_are_judged_and_kept(rows, average):
     assert result.best["pearson"] > {"ema": 0.1, "swa": 0.5}[average]
 
 
-def test_vectors_of_nad_are_fitted_to_the_training_rows_of_a_new_network(rows, tmp_path):
+def test_vectors_of_nad_are_fitted_to_the_training_rows_of_a_new_network(
+    rows, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(nad, "glove", partial(nad.glove, steps=2))
     sizes = {"widths": (8,) * 5, "embedding": 8, "depths": (1,) * 4, "heads": 2}
     path = tmp_path / "m.safetensors"
     result = fit(rows, "nad", sizes=sizes, epochs=1, path=path)
