@@ -1,7 +1,9 @@
 """Codes through one call on a device: few batch shapes, captured; copies that overlap the work."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from threading import Lock
 from typing import Protocol
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fastseq.arrays import UNKNOWN, Codes
+from fastseq.errors import FastseqWarning
 
 # a layer's widest activation may take a quarter of L2: its input and its output stay there
 L2_SHARE = 4
@@ -117,8 +120,6 @@ class Runner:
     sizes : tuple of int
         Batch shapes, ascending; each is captured when first used.
     device : torch.device
-    capture : bool
-        Whether the call can be captured, which no operator may hinder that waits for the device.
     """
 
     def __init__(
@@ -127,10 +128,8 @@ class Runner:
         width: int,
         sizes: tuple[int, ...],
         device: torch.device,
-        *,
-        capture: bool = True,
     ) -> None:
-        self._call, self.sizes, self.device, self._capture = call, sizes, device, capture
+        self._call, self.sizes, self.device = call, sizes, device
         self._lanes = [Lane(sizes[-1], width, device) for _ in range(2)]
         self._aside = aside(device)
         self._input = torch.full((sizes[-1], width), UNKNOWN, dtype=torch.uint8, device=device)
@@ -174,10 +173,14 @@ class Runner:
 
     def _launch(self, size: int) -> Tensor:
         batch = self._input[:size]
-        if not self._capture:
-            return self._call(batch)
         if size not in self._ready:
-            self._ready[size] = captured(self._call, batch)
+            try:
+                self._ready[size] = captured(self._call, batch)
+            except RuntimeError as error:
+                told = str(error).partition("\n")[0]
+                message = f"each kernel is launched on its own, for a capture failed: {told}"
+                warnings.warn(message, FastseqWarning, stacklevel=4)
+                self._ready[size] = partial(self._call, batch)
         return self._ready[size]()
 
 

@@ -20,6 +20,14 @@ Layout: TypeAlias = Literal["nlc", "ncl", "vector", "foreign"]
 
 WORDS = {word for word in vars(ops).values() if getattr(word, "__module__", "") == ops.__name__}
 
+# operators of PyTorch whose answer to a row has the same bits in any batch
+ROW_BY_ROW = {
+    aten.flatten.using_ints, aten.reshape.default, aten.squeeze.dim, aten.unsqueeze.default,
+    aten.select.int, aten.slice.Tensor, aten.transpose.int, aten.permute.default, aten.cat.default,
+    aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor, aten.neg.default,
+    aten.sigmoid.default, aten.exp.default,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Made:
@@ -159,7 +167,8 @@ class KernelGraph:
         args = fx.node.map_arg(node.args, ready)
         made = self.call(node.target, *args, **fx.node.map_arg(node.kwargs, ready))  # type: ignore[arg-type]
         if not word:
-            self.foreign.append(node.name)
+            if node.target not in ROW_BY_ROW:
+                self.foreign.append(node.name)
             return Made(made, "foreign")
         if len(node.meta["shape"]) == 2:
             return Made(made, "ncl")

@@ -183,6 +183,12 @@ def _global_max(low: KernelGraph, node: fx.Node) -> str:
     return "one read of the map, which PyTorch does as well"
 
 
+def _flatten(low: KernelGraph, node: fx.Node) -> Made | str:
+    x: Any = node.args[0]
+    same = node.meta["shape"] == x.meta.get("shape")
+    return low.made(x) if same else "a copy in the order of the head's weights"
+
+
 RULES: dict[Any, Callable[[KernelGraph, fx.Node], Made | str]] = {
     ops.conv: _conv,
     ops.activate: _activate,
@@ -194,4 +200,5 @@ RULES: dict[Any, Callable[[KernelGraph, fx.Node], Made | str]] = {
     ops.linear: _linear,
     ops.flat_linear: _linear,
     aten.mul.Tensor: _gate,
+    aten.flatten.using_ints: _flatten,
 }

@@ -47,7 +47,8 @@ def onto_kernels(
     -------
     fx.GraphModule
         uint8 codes (n, width) to the graph's answer. ``meta["how"]`` maps each node of the lowered
-        graph to how it runs, in words; ``meta["foreign"]`` lists those that have no word.
+        graph to how it runs, in words; ``meta["foreign"]`` lists those that have no word and may
+        answer a row in other last bits in another batch.
     """
     for file in FILES:  # which defines the operators, and needs Triton
         load(f"fastseq_kernels.{file}")

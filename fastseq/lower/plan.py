@@ -219,9 +219,8 @@ class Plan:
     ) -> Runner:
         """Return what runs rows of so many codes on the GPU, head included."""
         program = self.kernels(strand, width)
-        foreign = bool(program.meta["foreign"])
-        # PyTorch's operators may differ in the last bit from one batch shape to another
-        sizes = (self._parts,) if foreign else self._sizes
+        # PyTorch's products may differ in the last bit from one batch shape to another
+        sizes = (self._parts,) if program.meta["foreign"] else self._sizes
 
         def call(codes: Tensor) -> Tensor:
             return self._headed(program(codes).float(), strand, scale)
@@ -229,8 +228,8 @@ class Plan:
         whole = in_parts(call, self._parts)
         if packed:
             return Runner(lambda data: whole(unpacked(data, width)), -(-width // 4), sizes,
-                          self.device, capture=not foreign)  # fmt: skip
-        return Runner(whole, width, sizes, self.device, capture=not foreign)
+                          self.device)  # fmt: skip
+        return Runner(whole, width, sizes, self.device)
 
     def _answer(self, codes: Codes, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
         """Return answers without the offset, in forward terms: slope * activation(score)."""

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastseq.errors import FastseqWarning
 from fastseq.lower import gpu
 
 CPU = torch.device("cpu")
@@ -119,3 +120,14 @@ def test_micro_batches_are_powers_of_two(floats):
     size = gpu.fitting(CPU, floats, 2)
     assert size >= 1
     assert size & (size - 1) == 0
+
+
+def test_what_cannot_be_captured_runs_and_says_so(monkeypatch):
+    def refuse(call, example):
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(gpu, "captured", refuse)
+    codes = random_codes(5)
+    with pytest.warns(FastseqWarning, match="a capture failed: operation not permitted"):
+        found = gpu.Runner(call, 6, (8,), CPU)(codes)
+    assert (found == call(torch.from_numpy(codes)).numpy()).all()
