@@ -17,6 +17,8 @@ NARROW = {torch.float32: False, torch.bfloat16: True}
 
 # transformed input and products of one block: half of 1 MB of L2, weights take the rest
 BLOCK_BYTES = 1 << 19
+# a quarter of a millisecond, where starting a thread takes a twentieth
+PRODUCTS_OF_A_THREAD = 12_000_000
 # rows of all tables that known bases reach
 TABLE_BYTES = 1 << 19
 
@@ -49,12 +51,14 @@ class Layer(nn.Module):
                     "activation": ACTIVATIONS[own]}  # fmt: skip
         self.numbers = np.array([(numbers | addresses)[name] for name in names], np.int64)
         self.channels, self.positions = channels, length // pool
+        self.products = length * weight.numel() // max(1, numbers.get("points", 1))
         self.pool = pool
         self.length_in = numbers["length_in"]
 
     def _spread(self, call: Callable[[int, int], None], n: int) -> None:
-        """Run ``call(first, last)`` over sequences, in as many threads as PyTorch would use."""
-        run(call, n, torch.get_num_threads())
+        """Run ``call(first, last)`` over sequences, in as many threads as earn their start."""
+        worth = n * self.products // PRODUCTS_OF_A_THREAD
+        run(call, n, max(1, min(torch.get_num_threads(), worth)))
 
     def _empty(self, n: int) -> Tensor:
         return torch.empty(n, self.positions, self.channels, dtype=self.dtype)
@@ -137,6 +141,7 @@ class Stem(Layer):
         )  # fmt: skip
         self.starts = (length - 1) * stride + len(tables) * letters
         self.letters = letters
+        self.products //= native.LETTERS**letters
 
     def forward(self, codes: Tensor) -> Tensor:
         y = self._empty(len(codes))

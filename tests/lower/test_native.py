@@ -206,7 +206,8 @@ def test_what_is_no_number_stays_so():
         assert layer(x)[0, :, 6:9].isnan().all()
 
 
-def test_threads_do_not_change_an_answer():
+def test_threads_do_not_change_an_answer(monkeypatch):
+    monkeypatch.setattr(native, "PRODUCTS_OF_A_THREAD", 1)
     weight, bias = draws(0, (64, 32, 5), (64,))
     (x,) = draws(1, (33, 32, 50))
     layer = Conv(weight, bias, 50, 50, stride=1, before=2, dilation=1, activation="relu",
