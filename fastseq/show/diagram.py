@@ -9,9 +9,10 @@ from fastseq.show.canvas import BLUE, GREEN, GREY, ORANGE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BOX = (2.9, 0.34)
+BOX = (3.3, 0.34)
 GAP = 0.16
 PER_COLUMN = 24
+CALLS = ("call_function", "call_module")
 
 
 def network_diagram(plan: Any, *, title: str = "") -> "Figure":
@@ -61,7 +62,7 @@ def network_diagram(plan: Any, *, title: str = "") -> "Figure":
             _join(axes, patches, place[source], place[name], at - names.index(source), rows)
     axes.set_xlim(-0.15, columns * (width + 0.9))
     axes.set_ylim(-rows * (height + GAP) + GAP - 0.05, height + 0.1)
-    axes.set_title(title or type(plan.module).__name__, fontsize="medium")
+    axes.set_title(title or plan.name, fontsize="medium")
     return figure
 
 
@@ -70,11 +71,13 @@ def _steps(plan: Any) -> dict[str, tuple[str, str, str, list[str]]]:
     spec, target = plan.input_spec, plan.target_spec
     told = dict(line.split("  ", 1) for line in plan.explain().splitlines() if "  " in line)
     steps = {"input": ("codes", f"{spec.channels} x {spec.length}", GREY, [])}
-    for node in plan.graph.graph.nodes:
-        if node.op == "call_function" and node.name in told:
+    graph = plan.graph if plan.on_kernels else plan.program("+")
+    for node in graph.graph.nodes:
+        if node.op in CALLS and node.name in told:
             shape, _, how = told[node.name].partition("  ")
             as_it_is = how.startswith("runs in PyTorch")
             word = str(getattr(node.target, "__name__", node.target)) if as_it_is else how
+            word = word.partition(", native")[0].partition("  ")[0]
             color = ORANGE if as_it_is else BLUE if how.startswith("conv") else GREEN
             sources = _sources(node, steps) or ["input"]
             steps[node.name] = (_shortened(word), shape, color, sources)
@@ -88,7 +91,7 @@ def _sources(node: Any, steps: dict) -> list[str]:
     """Return the steps a node takes, through nodes that are none."""
     found: list[str] = []
     for source in node.all_input_nodes:
-        if source.op == "call_function":
+        if source.op in CALLS:
             found += [source.name] if source.name in steps else _sources(source, steps)
     return list(dict.fromkeys(found))
 
@@ -112,5 +115,5 @@ def _join(
     axes.add_patch(patches.FancyArrowPatch(*ends, connectionstyle=f"arc3,rad={bend}", **style))
 
 
-def _shortened(text: str, most: int = 34) -> str:
+def _shortened(text: str, most: int = 40) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
