@@ -17,8 +17,10 @@ from fastseq.io.variants import VariantInput, read_variants
 from fastseq.lower.ensemble import lower
 from fastseq.run.views import Views
 from fastseq.score.columns import variant_columns
+from fastseq.score.parts import score_blocks
 from fastseq.score.scorer import Scorer
-from fastseq.score.variants import score_blocks, score_variants, scorer
+from fastseq.score.setting import scorer
+from fastseq.score.variants import score_variants
 from fastseq.sequence.alleles import OK
 
 LENGTH = 110

@@ -1,13 +1,9 @@
 """What variants do: each ALT allele in its own haplotype, one row out for every allele in."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Literal
-
-import torch
 
 from fastseq._lazy import load
 from fastseq.errors import FastseqError, OptionError
@@ -15,122 +11,23 @@ from fastseq.io.contigs import ContigMap
 from fastseq.io.fasta import Genome
 from fastseq.io.results import ResultFolder, is_single, to_frame, write_single
 from fastseq.io.variants import Regions, Source, VariantInput, is_stream
-from fastseq.lower.ensemble import Runnable, lower_all
-from fastseq.lower.plan import Engine, Plan, Precision
+from fastseq.lower.ensemble import Runnable
+from fastseq.lower.plan import Engine, Precision
 from fastseq.models.specs import OutputScale
-from fastseq.run.cluster import over_cluster
 from fastseq.run.devices import device_of_rank, named_devices
-from fastseq.run.shards import Place, place, supervise
-from fastseq.run.views import Views
+from fastseq.run.shards import place
 from fastseq.score.background import active_answers, matched_effects, shuffled_effects
 from fastseq.score.dry import dry_run as run_dry
 from fastseq.score.identity import run_identity
-from fastseq.score.scorer import Scorer
+from fastseq.score.parts import over_workers, score_blocks, write_parts
+from fastseq.score.setting import Anchor, scorer
 from fastseq.sequence.alleles import MismatchPolicy
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
-Anchor = Literal["L//2", "L//2-1"]
-
-ALONE = Place()
 # input records in a block, which is a part of the output: half a MB of Parquet, 50 MB of memory
 SHARD = 32_768
-
-
-def scorer(
-    model: Runnable | Sequence[Runnable],
-    fasta: str | PathLike | Genome,
-    *,
-    length: int | None = None,
-    strands: Literal["forward", "both"] = "forward",
-    shifts: Sequence[int] = (0,),
-    normalize: bool = True,
-    anchor: Anchor = "L//2",
-    on_ref_mismatch: MismatchPolicy = "skip",
-    scale: OutputScale = "output",
-    pseudocount: float = 1.0,
-    reduce: Literal["sum", "mean"] | None = None,
-    indel: Literal["left", "compensate"] = "left",
-    engine: Engine | Literal["auto"] = "auto",
-    tile: int = 1,
-    batch_size: int | None = None,
-    device: str | None = None,
-    precision: Precision | None = None,
-) -> Scorer:
-    """Return a `Scorer`; parameters and errors as for `score_variants`."""
-    plans = lower_all(
-        model, length=length, device=device, precision=precision, batch_size=batch_size
-    )
-    spec = plans[0].input_spec
-    window = spec.variable if length is None else length
-    if window not in (spec.variable, spec.length):
-        raise OptionError(f"length={length}; the model takes {spec.variable} or {spec.length} bp")
-    places = {"L//2": window // 2, "L//2-1": window // 2 - 1}
-    if anchor not in places:
-        raise OptionError(f"anchor={anchor!r}; expected 'L//2' or 'L//2-1'")
-    if plans[0].positions is not None and reduce not in ("sum", "mean"):
-        raise OptionError(
-            f"the model answers profiles of {plans[0].positions} positions and reduce={reduce!r}; "
-            "expected 'sum' or 'mean'"
-        )
-    if indel not in ("left", "compensate"):
-        raise OptionError(f"indel={indel!r}; expected 'left' or 'compensate'")
-    views = Views(strands, tuple(shifts))
-    views.warn_untrained_strands(plans)
-    if tile < 1:
-        raise OptionError(f"tile={tile}; expected at least 1")
-    before, behind = tile // 2, tile - 1 - tile // 2
-    first, last = places[anchor] - before - max(views.shifts), places[anchor] + behind
-    if first < 0 or last - min(views.shifts) >= window:
-        allele = "the variant" if tile == 1 else f"alleles of a tile of {tile}"
-        raise OptionError(f"shifts={views.shifts} move {allele} out of a {window} bp window")
-    return Scorer(
-        plans,
-        fasta if isinstance(fasta, Genome) else Genome.open(fasta),
-        views,
-        window,
-        places[anchor],
-        normalize,
-        on_ref_mismatch,
-        scale,
-        pseudocount,
-        reduce if plans[0].positions is not None else None,
-        indel,
-        engine=_engine(plans, engine, 1 if tile == 1 else 3 * tile),
-        tile=tile,
-    )
-
-
-def _engine(plans: Sequence[Plan], engine: str, edits: int) -> Engine:
-    """Return the engine of a run with so many edits a window: one for all alleles and models."""
-    if engine not in ("auto", "full", "incremental"):
-        raise OptionError(f"engine={engine!r}; expected 'auto', 'incremental' or 'full'")
-    if engine == "auto":
-        return "incremental" if all(plan.incremental_pays(edits) for plan in plans) else "full"
-    return "incremental" if engine == "incremental" else "full"
-
-
-def score_blocks(
-    run: Scorer,
-    variants: VariantInput,
-    *,
-    skip: Callable[[int], bool] = lambda number: False,
-    progress: bool = False,
-) -> "Iterator[pa.Table | None]":
-    """Yield one table per block of input records, in order; None for blocks to skip.
-
-    Memory is bounded by the genome, the model and one block. ``skip`` says of a block's number
-    whether it is not wanted. Errors are those of `score_variants`.
-    """
-    tqdm = load("tqdm").tqdm
-    with tqdm(desc="score", unit="allele", unit_scale=True, disable=not progress) as bar:
-        judged = all(plan.precision == "float32" for plan in run.plans)
-        for number, (part, places) in enumerate(variants.blocks(run.genome)):
-            judged = judged or run.check_precision(part, places)
-            yield None if skip(number) else run.score(part, places)
-            bar.update(len(part))
 
 
 def score_variants(
@@ -340,83 +237,10 @@ def score_variants(
     )
     if (workers > 1 and where.size == 1) or cluster:
         job = (model, options, names, (run.null, run.active), source)
-        return _over_workers(job, genome, folder, workers, cluster, progress)
+        return over_workers(job, genome, folder, workers, cluster, progress)
     try:
         return write_parts(run, source, folder, where=where, progress=progress)
     except FastseqError:
         if where.size == 1:
             folder.forget()
         raise
-
-
-def write_parts(
-    run: Scorer,
-    variants: VariantInput,
-    folder: ResultFolder,
-    *,
-    where: Place = ALONE,
-    progress: bool = False,
-) -> dict:
-    """Score what a folder lacks of one worker's parts; return the manifest, finished or not.
-
-    Whoever finds all parts there finishes the manifest.
-    """
-    number = -1
-    parts = score_blocks(
-        run,
-        variants,
-        skip=lambda number: not where.owns(number) or folder.has(number),
-        progress=progress,
-    )
-    for number, table in enumerate(parts):
-        if table is not None:
-            folder.write(number, table, Counter(table["status"].to_pylist()))
-    if where.size == 1 or all(map(folder.has, range(number + 1))):
-        return folder.finish(number + 1)
-    return {"complete": False, "identity": folder.identity}
-
-
-def _over_workers(
-    job: tuple,
-    genome: Genome,
-    folder: ResultFolder,
-    workers: int,
-    cluster: str | None,
-    progress: bool,
-) -> dict:
-    """Share the parts of a folder among processes or a cluster; return the manifest."""
-    model, options, *_, source = job
-    members = model if isinstance(model, list | tuple) else [model]
-    if is_stream(source.source) or any(isinstance(member, Plan) for member in members):
-        raise OptionError(
-            "workers need models as modules or checkpoint paths, and variants from a file"
-        )
-    shared = folder.path.absolute() / ".genome.codes"
-    genome.save(shared)
-    bar = load("tqdm").tqdm(desc="score", unit="part", disable=not progress)
-    share = supervise
-    if cluster:
-        gpus = 1 if str(options["device"] or "cpu").startswith("cuda") else 0
-        share = partial(over_cluster, address=cluster, gpus=gpus)
-    try:
-        share(
-            _work,
-            (job, shared, folder.path.absolute(), folder.identity),
-            workers,
-            tick=lambda: bar.update(folder.count() - bar.n),
-        )
-    finally:
-        shared.unlink(missing_ok=True)
-        bar.close()
-    return folder.finish(folder.count())
-
-
-def _work(where: Place, job: tuple, genome: PathLike, path: PathLike, identity: dict) -> None:
-    """Do one worker's parts of a folder that is open already."""
-    # one core each: threads of several workers would fight over the same cores
-    torch.set_num_threads(1)
-    model, options, devices, (null, active), variants = job
-    if devices:
-        options = options | {"device": devices[where.rank % len(devices)]}
-    run = replace(scorer(model, genome, **options), null=null, active=active)
-    write_parts(run, variants, ResultFolder(path, identity, shared=True), where=where)
