@@ -71,14 +71,7 @@ def check_precision(
     if not reduced or not len(edits):
         return None
     picked = np.unique(np.linspace(0, len(edits) - 1, SAMPLE).astype(int))
-    words = [edits[int(i) : int(i) + 1] for i in picked]
-    sample = Edits(
-        np.concatenate([e.row for e in words]),
-        np.concatenate([e.start for e in words]),
-        np.concatenate([e.removed for e in words]),
-        np.concatenate([e.inserted for e in words]),
-        np.cumsum([0, *(len(e.inserted) for e in words)], dtype=np.int64),
-    )
+    sample = edits.take(picked)
     options = {"left": left, "length": length, "scale": scale}
     found = viewed.effects(plans, rows, sample, views, **options).deltas.ravel()
     exact = [plan.in_float32() for plan in plans]

@@ -1,6 +1,6 @@
 """What every single-base change of a sequence does: saturation mutagenesis."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,21 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from fastseq.arrays import UNKNOWN, Codes, Text
-from fastseq.errors import OptionError
-from fastseq.lower.ensemble import Runnable, lower_all
-from fastseq.lower.plan import Engine, Plan, Precision
+from fastseq.lower.ensemble import Runnable
+from fastseq.lower.plan import Engine, Precision
 from fastseq.models.specs import OutputScale
-from fastseq.run import views as viewed
-from fastseq.run.precision import PrecisionReport, check_precision
+from fastseq.run.precision import PrecisionReport
 from fastseq.run.stream import blocks
-from fastseq.run.views import Views
+from fastseq.score.journey import BLOCK, Journey, Reduce, Running
 from fastseq.score.predict import as_rows
 from fastseq.sequence.edits import Edits
-
-Reduce = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-# rows mutated at once: 16 x 3 x 2,114 edits of one task are 0.4 MB of effects
-BLOCK = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,90 +143,16 @@ def saturation_mutagenesis(
     (1, 1, 4, 4)
     """
     codes = as_rows(seqs)
-    if engine not in ("auto", "incremental", "full"):
-        raise OptionError(f"engine={engine!r}; expected 'auto', 'incremental' or 'full'")
-    views = Views(strands, tuple(shifts))
-    views.check_reach(codes.shape[1])
-    options = {"device": device, "precision": precision, "batch_size": batch_size}
-    mutants = None if engine == "incremental" else 3 * codes.size * views.count
-    plans = lower_all(model, length=codes.shape[1], sequences=mutants, **options)
-    views.warn_untrained_strands(plans)
-    first, last = _span(plans[0], codes, start, end)
-    engine = _engine(plans, engine, 3 * (last - first))
-    rows, left, length = _rows(plans[0], codes, (first, last), views.reach)
-    to_number = _reducer(plans[0], reduce)
-    tasks = plans[0].target_spec.tasks
+    running = Running(
+        engine=engine, scale=scale, reduce=reduce, strands=strands, shifts=shifts,
+        batch_size=batch_size, device=device, precision=precision,
+    )  # fmt: skip
+    journey = Journey(model, codes, 3, running, span=(start, end))
+    tasks, first, last = journey.tasks, journey.start, journey.end
     y_ref = np.empty((len(codes), len(tasks)), np.float32)
     effect = np.zeros((len(codes), len(tasks), 4, last - first), np.float32)
-    report = None
-    moved = left + first - _offset(plans[0], codes, length)
     for block in blocks(len(codes), BLOCK, progress=progress, label="mutate"):
-        edits = Edits.substitutions(rows[block], moved, moved + last - first)
-        window = {"left": left, "length": length, "scale": scale}
-        if block.start == 0:
-            report = check_precision(plans, rows[block], edits, views, **window)
-        seen = viewed.effects(plans, rows[block], edits, views, engine=engine, **window)
-        y_ref[block] = to_number(seen.y_ref)
-        effect[block][edits.row, :, edits.inserted, edits.start - moved] = to_number(seen.deltas)
-    return ISMResult(codes, first, last, tasks, y_ref, effect, report)
-
-
-def _engine(plans: Sequence[Plan], engine: str, edits: int) -> Engine:
-    """Return the engine of a run: one for all its sequences and models."""
-    if engine == "auto":
-        pays = all(plan.incremental_pays(edits) for plan in plans)
-        return "incremental" if pays else "full"
-    return "incremental" if engine == "incremental" else "full"
-
-
-def _span(plan: Plan, codes: Codes, start: int | None, end: int | None) -> tuple[int, int]:
-    """Return the mutated span in the caller's coordinates."""
-    spec, found = plan.input_spec, codes.shape[1]
-    spec.variable_part(codes)
-    full = found == spec.length
-    first = (len(spec.left) if full else 0) if start is None else start
-    last = (found - len(spec.right) if full else found) if end is None else end
-    if not 0 <= first < last <= found:
-        raise OptionError(
-            f"start={first}, end={last}; expected 0 <= start < end <= {found}, the length in bp"
-        )
-    return first, last
-
-
-def _rows(plan: Plan, codes: Codes, span: tuple[int, int], reach: int) -> tuple[Codes, int, int]:
-    """Return reference rows, where the window begins in them, and its length.
-
-    Windows are variable parts, so that shifts move inside the flanks; a span that reaches into
-    the flanks of a construct takes the whole construct as the window.
-    """
-    spec, full = plan.input_spec, codes.shape[1] == plan.input_spec.length
-    inside = not full or (span[0] >= len(spec.left) and span[1] <= spec.length - len(spec.right))
-    if inside:
-        return spec.with_margins(spec.variable_part(codes), reach), reach, spec.variable
-    if reach:
-        raise OptionError(
-            f"start={span[0]}, end={span[1]} reach into the construct's flanks, which do not "
-            "shift; use shifts=(0,) there"
-        )
-    return codes, 0, spec.length
-
-
-def _offset(plan: Plan, codes: Codes, length: int) -> int:
-    """Return where the window begins in the caller's coordinates."""
-    spec = plan.input_spec
-    return len(spec.left) if codes.shape[1] == spec.length and length != spec.length else 0
-
-
-def _reducer(plan: Plan, reduce: str | Reduce | None) -> Reduce:
-    if plan.positions is None:
-        return lambda answer: answer
-    if callable(reduce):
-        return reduce
-    if reduce == "sum":
-        return lambda profile: profile.sum(-1)
-    if reduce == "mean":
-        return lambda profile: profile.mean(-1)
-    raise OptionError(
-        f"the model answers profiles of {plan.positions} positions and reduce={reduce!r}; expected "
-        "'sum', 'mean' or a function of (..., positions)"
-    )
+        edits = Edits.substitutions(codes[block], first, last)
+        y_ref[block], deltas = journey.effects(block, edits)
+        effect[block][edits.row, :, edits.inserted, edits.start - first] = deltas
+    return ISMResult(codes, first, last, tasks, y_ref, effect, journey.precision)

@@ -1,13 +1,14 @@
 """Edits as data: a table of what is removed and inserted where, and the sequences they lead to."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastseq.arrays import UNKNOWN, Codes, check
 from fastseq.errors import OptionError, ShapeError
+from fastseq.sequence.encode import encode
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +66,47 @@ class Edits:
             self.removed[first:last],
             self.inserted[offsets[0] : offsets[-1]],
             offsets - offsets[0],
+        )
+
+    def take(self, which: NDArray[np.integer]) -> "Edits":
+        """Return chosen edits in a given order."""
+        lengths = self.lengths[which]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        source = np.arange(offsets[-1]) + np.repeat(self.offsets[which] - offsets[:-1], lengths)
+        return Edits(
+            self.row[which], self.start[which], self.removed[which], self.inserted[source], offsets
+        )
+
+    def moved(self, by: int = 0, *, rows: int = 0) -> "Edits":
+        """Return the same edits ``by`` positions to the right and ``rows`` rows further down."""
+        return replace(self, start=self.start + by, row=self.row + rows)
+
+    @classmethod
+    def concatenate(cls, tables: Sequence["Edits"]) -> "Edits":
+        """Return tables one after the other."""
+        parts = zip(*((t.row, t.start, t.removed, t.inserted, t.lengths) for t in tables))
+        *columns, lengths = map(np.concatenate, parts)
+        return cls(*columns, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+    @classmethod
+    def of_words(
+        cls, row: ArrayLike, start: ArrayLike, removed: ArrayLike, words: Sequence[str]
+    ) -> "Edits":
+        """Return an explicit table: ``removed[e]`` bases of a row give way to ``words[e]``.
+
+        Examples
+        --------
+        >>> edits = Edits.of_words([0, 0], [3, 5], [2, 0], ["", "GATA"])
+        >>> edits.lengths.tolist()
+        [0, 4]
+        """
+        lengths = [len(word) for word in words]
+        return cls(
+            np.asarray(row, np.int64),
+            np.asarray(start, np.int64),
+            np.asarray(removed, np.int64),
+            encode("".join(words), unknown="error"),
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         )
 
     def blocks(self, size: int) -> Iterator["Edits"]:
