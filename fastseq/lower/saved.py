@@ -27,6 +27,8 @@ WORDS = {
 ARITHMETIC = {"getitem", "add", "sub", "mul", "floordiv", "truediv", "mod", "neg", "ge", "le"}
 # operators that reach beyond the tensors they are given
 DENIED = {"from_file", "as_strided", "as_strided_copy", "as_strided_scatter"}
+# the only ones that write into a tensor they are given, within its bounds
+WRITING = {"add_", "copy_", "div_", "fill_", "index_put_", "masked_fill_", "mul_", "sub_", "zero_"}
 TYPES = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 
 
@@ -167,7 +169,8 @@ def _function(name: str) -> Any:
     private = packet.startswith("_") and not packet.startswith("__")
     if room == "aten" and packet not in DENIED and not private:
         found = getattr(getattr(torch.ops.aten, packet, None), overload, None)
-        if isinstance(found, torch._ops.OpOverload) and not found._schema.is_mutable:
+        known = isinstance(found, torch._ops.OpOverload)
+        if known and (packet in WRITING or not found._schema.is_mutable):
             return found
     raise CheckpointError(f"it calls {name!r}, which is none of the operators that only compute")
 

@@ -24,7 +24,7 @@ TINY: dict[str, dict] = {
     "bionml": {"length": 30, "motifs": 8, "kmers": (2, 3), "channels": 16, "layers": 2, "heads": 2},
     "wztr": {"stem": 16, "channels": 16, "blocks": 2, "repeats": 1},
     "bugf": {"channels": 32, "heads": 2, "inner": 16, "passes": 2},
-    "mt": {"hidden": 8},
+    "mt": {"length": 30, "padded": 40, "hidden": 8},
     "esm": {"length": 30, "hidden": 16, "layers": 1, "heads": 2, "inner": 32},
     "bpnet": {"length": 200, "channels": 8},
     "basenji": {"length": 128, "channels": 8},
