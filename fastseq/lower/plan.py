@@ -5,7 +5,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from numbers import Integral
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -27,7 +27,7 @@ from fastseq.lower.gpu import AT_ONCE, RUNGS, Runner, fitting, in_parts, unpacke
 from fastseq.lower.incremental import DeltaEngine
 from fastseq.lower.interchange import export_onnx
 from fastseq.lower.kernels import Precision, obstacles, ready
-from fastseq.lower.program import program
+from fastseq.lower.program import Fewer, program
 from fastseq.models.specs import COMPLEMENT, InputSpec, OutputScale, Strand, TargetSpec
 from fastseq.sequence.edits import Edits, apply, check_inside, window
 from fastseq.sequence.pack import Packed
@@ -191,7 +191,11 @@ class Plan:
             turned = (
                 COMPLEMENT[codes[:, ::-1]] if strand == "-" else np.require(codes, None, ["C", "W"])
             )
-            return self.program(strand)(torch.from_numpy(turned).to(self.device)).float()
+            rows = torch.from_numpy(turned).to(self.device)
+            runs = self.program(strand)
+            if len(rows) < self.micro_batch:
+                return Fewer(runs, self.micro_batch).run(rows).float()
+            return runs(rows).float()
         x = self.input_spec.expand(codes, strand)
         half = self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype if half else None, half):
@@ -242,12 +246,12 @@ class Plan:
         answer = score if scale == "logit" else spec.activate(score) * spec.slope
         return spec.same_strand(answer) if strand == "-" else answer
 
-    def _batches(self, codes: Codes) -> Iterator[tuple[slice, Codes]]:
-        """Yield micro-batches of one shape; the last is padded with unknown bases."""
+    def _batches(self, codes: Codes, *, fewer: bool = False) -> Iterator[tuple[slice, Codes]]:
+        """Yield micro-batches; the last is padded with unknown bases or has ``fewer`` rows."""
         for first in range(0, len(codes), self.micro_batch):
             batch = codes[first : first + self.micro_batch]
             short = self.micro_batch - len(batch)
-            if short:
+            if short and not fewer:
                 padding = np.full((short, codes.shape[1]), UNKNOWN, np.uint8)
                 batch = np.concatenate([batch, padding])
             yield slice(first, first + self.micro_batch - short), batch
@@ -258,7 +262,7 @@ class Plan:
             out = self._runner(strand, codes.shape[1], scale)(codes)
         else:
             out = np.empty((len(codes), *self.answer_shape), np.float32)
-            for rows, batch in self._batches(codes):
+            for rows, batch in self._batches(codes, fewer=self._takes_fewer):
                 out[rows] = self._answer(batch, strand, scale)[: rows.stop - rows.start]
         if not np.isfinite(out).all():
             odd = int(np.argmax(~np.isfinite(out.reshape(len(out), -1)).all(1)))
@@ -268,6 +272,11 @@ class Plan:
                 stacklevel=3,
             )
         return out
+
+    @cached_property
+    def _takes_fewer(self) -> bool:
+        """Whether a short batch gives the bits of a padded one without its cost."""
+        return self.graph is not None and Fewer.runs(self.program("+"))
 
     @property
     def answer_shape(self) -> tuple[int, ...]:

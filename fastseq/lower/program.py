@@ -1,11 +1,22 @@
 """A lowered graph becomes what runs on a device: codes in, scores out."""
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor, fx, nn
 
-from fastseq.lower import cpu
+from fastseq.lower import cpu, ops
+from fastseq.lower.native import Layer
 
 CODES = "codes"
+aten = torch.ops.aten
+# whose answers have a row for each sequence, first
+BY_ROWS = {
+    ops.conv, ops.activate, ops.add, ops.concat, ops.max_pool, ops.mean_pool, ops.global_max,
+    ops.global_mean, ops.flat_linear, ops.linear, ops.zero_pad, aten.add_.Tensor, aten.mul.Tensor,
+    aten.mul_.Tensor, aten.matmul.default, aten.unsqueeze.default,
+}  # fmt: skip
 
 
 class Expand(nn.Module):
@@ -19,6 +30,52 @@ class Expand(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         hot = self.table.index_select(0, codes.reshape(-1).int())
         return hot.view(*codes.shape, -1).transpose(1, 2)
+
+
+class Fewer(fx.Interpreter):
+    """Runs a program over fewer sequences than its batch, with the bits of a whole one.
+
+    Native layers give a sequence the same bits in any company. The last bits of PyTorch's
+    operators depend on their shapes, so these alone get a batch filled up with zeros. The answer
+    is of a whole batch, for what follows. One runner serves one call.
+    """
+
+    def __init__(self, program: fx.GraphModule, batch: int) -> None:
+        super().__init__(program)
+        self.batch = batch
+        (codes,) = program.graph.find_nodes(op="placeholder")
+        self._by_rows = {codes}
+        for node in program.graph.nodes:
+            if not self._by_rows.isdisjoint(node.all_input_nodes):
+                self._by_rows.add(node)
+
+    @staticmethod
+    def runs(program: fx.GraphModule) -> bool:
+        """Return whether every operator is known to keep a row for each sequence."""
+        called = [node for node in program.graph.nodes if node.op == "call_function"]
+        layers = [m for m in program.children() if isinstance(m, Layer)]
+        return bool(layers) and all(node.target in BY_ROWS for node in called)
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Run one node; fill up what it reads where it is an operator of PyTorch."""
+        if n.op == "output":
+            return fx.node.map_arg(n.args[0], self._filled)
+        if n.op != "call_function" or n not in self._by_rows:
+            return super().run_node(n)
+        args, kwargs = fx.node.map_arg((n.args, n.kwargs), self._filled)
+        rows = len(self.env[next(node for node in n.all_input_nodes if node in self._by_rows)])
+        return n.target(*args, **kwargs)[:rows]  # type: ignore[operator]
+
+    def _filled(self, node: fx.Node) -> Any:
+        """Return a node's value, with rows of zeros up to the batch and its order in memory."""
+        value = self.env[node]
+        if node not in self._by_rows:
+            return value
+        strides = (math.prod(value.shape[1:]), *value.stride()[1:])
+        whole = value.new_empty(0).new_empty_strided((self.batch, *value.shape[1:]), strides)
+        whole[: len(value)] = value
+        whole[len(value) :] = 0
+        return whole
 
 
 def program(

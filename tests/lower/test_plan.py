@@ -64,6 +64,18 @@ def test_answers_do_not_depend_on_neighbours():
     assert (alone == whole).all()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["tum_resnet", "dream_cnn", "bpnet", "motif_cnn"])
+def test_short_batches_cost_less_and_change_no_bit(name, precision):
+    sizes = {"motif_cnn": {"length": 60}}.get(name, {"length": 60, "channels": 16})
+    sizes = {} if name == "dream_cnn" else sizes
+    plan = fastseq.lower(fastseq.models.build(name, **sizes), precision=precision)
+    codes = random_codes(plan.micro_batch + 3, plan.input_spec.variable)
+    whole = plan.predict(codes)
+    for n in (1, 3, plan.micro_batch - 1):
+        np.testing.assert_array_equal(plan.predict(codes[:n]), whole[:n])
+
+
 def test_effects_are_differences_of_predictions():
     model = network(2)
     model.target_spec = TargetSpec(("a", "b"), "softplus", slope=3.0, offset=1e6)
