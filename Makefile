@@ -43,12 +43,12 @@ wheel: setup
 sanitize: setup
 	FASTSEQ_SANITIZE=1 python -m pip install -q --no-deps -e .
 	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-		python -m pytest -s tests/sequence tests/reliability tests/io tests/hostile; \
+		python -m pytest -s tests/sequence tests/reliability tests/io tests/hostile tests/lower/test_native.py; \
 	status=$$?; python -m pip install -q --no-deps -e . && exit $$status
 
 # what is too slow for every change: sanitizers, every kernel shape, every target of the compiler
 check-long: sanitize
-	FASTSEQ_LONG=1 pytest tests/kernels
+	FASTSEQ_LONG=1 pytest tests/kernels tests/score/test_faults.py
 	python -m benchmarks.kernels.aot
 
 constraints: setup

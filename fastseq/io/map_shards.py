@@ -88,6 +88,15 @@ def slices(rows: int) -> Iterator[slice]:
         yield slice(first, min(first + SHARD, rows))
 
 
+def holds_shards(path: str | PathLike) -> bool:
+    """Return whether a folder is one that `write_shards` has begun or finished."""
+    try:
+        _manifest(Path(path))
+    except FormatError:
+        return False
+    return True
+
+
 def read_shards(path: str | PathLike) -> Maps:
     """Return the maps of a folder or Zarr group that is complete.
 

@@ -14,7 +14,6 @@ from fastseq.errors import OptionError
 from fastseq.io.fasta import Genome
 from fastseq.io.results import ResultFolder
 from fastseq.io.variants import VariantInput, is_stream
-from fastseq.lower.plan import Plan
 from fastseq.run.cluster import over_cluster
 from fastseq.run.shards import Place, supervise
 from fastseq.score.scorer import Scorer
@@ -83,12 +82,9 @@ def over_workers(
     progress: bool,
 ) -> dict:
     """Share the parts of a folder among processes or a cluster; return the manifest."""
-    model, options, *_, source = job
-    members = model if isinstance(model, list | tuple) else [model]
-    if is_stream(source.source) or any(isinstance(member, Plan) for member in members):
-        raise OptionError(
-            "workers need models as modules or checkpoint paths, and variants from a file"
-        )
+    _, options, *_, source = job
+    if is_stream(source.source):
+        raise OptionError("workers need variants from a file")
     shared = folder.path.absolute() / ".genome.codes"
     genome.save(shared)
     bar = load("tqdm").tqdm(desc="score", unit="part", disable=not progress)

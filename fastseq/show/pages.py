@@ -11,6 +11,7 @@ import numpy as np
 from fastseq._lazy import load
 from fastseq.errors import FormatError, MissingFileError
 from fastseq.io.files import chunks
+from fastseq.io.map_shards import holds_shards, read_shards
 from fastseq.io.maps import Maps, read_maps
 from fastseq.io.results import MANIFEST, read_results
 from fastseq.io.tables import read_table
@@ -47,8 +48,8 @@ def sections_of(results: Sequence[str | PathLike[str]], *, examples: int = 6) ->
     Parameters
     ----------
     results : sequence of path
-        Checkpoints, maps (.npz), tables, k-mer divergences (.json), folders of scores, folders of
-        a study's models, or folders with any of these.
+        Checkpoints, maps (.npz, or shards in a folder or Zarr group), tables, k-mer divergences
+        (.json), folders of scores, folders of a study's models, or folders with any of these.
     examples : int
         So many sequences are drawn of each file of maps: those with the largest values.
 
@@ -70,7 +71,7 @@ def sections_of(results: Sequence[str | PathLike[str]], *, examples: int = 6) ->
         if reader is None:
             raise FormatError(
                 f"{path}: expected a checkpoint (.safetensors), maps (.npz), a table (.tsv, .csv, "
-                ".parquet), a divergence (.json) or a folder of scores"
+                ".parquet), a divergence (.json) or a folder of scores or maps"
             )
         sections.append(reader(path, examples))
     return sections
@@ -209,6 +210,8 @@ def of_predictions(name: str, table: "pd.DataFrame") -> Section:
 def _reader(path: Path) -> Callable[[Path, int], Section] | None:
     """Return what reads such a file; None where nothing does."""
     if path.is_dir():
+        if holds_shards(path):
+            return lambda folder, examples: of_maps(folder.stem, read_shards(folder), examples)
         return _scores if (path / MANIFEST).exists() else None
     plain = path.name.removesuffix(".gz")
     readers = {

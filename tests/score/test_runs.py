@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import fastseq
 from fastseq import models
 from fastseq.errors import FormatError, OptionError, ResumeError
 from fastseq.io.fasta import write_fasta
@@ -102,6 +103,18 @@ def test_two_workers_write_the_same_bytes(inputs, whole):
     manifest = score(inputs, "shared", devices=["cpu", "cpu"])
     assert manifest["complete"]
     assert contents(inputs / "shared") == whole
+
+
+def test_workers_take_plans_as_well(inputs):
+    plan = fastseq.lower(inputs / "model.safetensors")
+    tables = []
+    for name, workers in (("plan-alone", 1), ("plan-shared", 2)):
+        output = inputs / name
+        score_variants(
+            plan, inputs / "v.vcf", inputs / "g.fa", output=output, shard=SHARD, workers=workers
+        )
+        tables.append(contents(output))
+    assert tables[0] == tables[1]
 
 
 def test_ranks_of_a_launcher_share_a_folder(inputs, whole, monkeypatch):

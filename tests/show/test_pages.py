@@ -6,6 +6,7 @@ import pytest
 
 import fastseq
 from fastseq.errors import FormatError, MissingFileError
+from fastseq.io.map_shards import write_shards
 from fastseq.io.maps import Maps, write_maps
 from fastseq.show.pages import of_variants, sections_of
 
@@ -52,6 +53,14 @@ def test_the_strongest_maps_are_drawn(folder):
     (section,) = sections_of([folder / "ism.npz"], examples=2)
     assert [caption for caption, _ in section.figures] == ["b", "c"]
     assert "2 of 3 sequences" in section.text
+
+
+def test_shards_are_drawn_as_one_file_is(folder):
+    whole = maps("ism")
+    write_shards(folder / "runs/", whole.names, whole.codes, lambda rows: whole, {})
+    (section,) = sections_of([folder / "runs"], examples=2)
+    assert section.title == "runs: which bases matter"
+    assert len(section.figures) == 2
 
 
 def test_variants_are_listed_by_size_and_counted():
