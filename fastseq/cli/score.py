@@ -37,6 +37,8 @@ def _devices(
 @verb("score")
 @models_option
 @click.option("--vcf", metavar="FILE", help="VCF, BCF or table of variants, or '-'.")
+@click.option("--variant", "texts", multiple=True, metavar="CHROM:POS:REF:ALT",
+              help="Instead of --vcf: this variant; several may be given.")  # fmt: skip
 @click.option(
     "--saturate", multiple=True, metavar="REGION|BED",
     help="Instead of --vcf: every substitution in chr1:1000-2000 or a BED file.",
@@ -94,6 +96,7 @@ def _devices(
 def command(
     models: tuple[str, ...],
     vcf: str | None,
+    texts: tuple[str, ...],
     saturate: tuple[str, ...],
     regions: tuple[str, ...],
     active: tuple[str, ...],
@@ -110,11 +113,12 @@ def command(
     Example:
       fastseq score --model model.safetensors --vcf sites.vcf.gz --fasta genome.fa.gz -o scores/
       bcftools view sites.bcf | fastseq score -m model.safetensors --vcf - --fasta genome.fa | less
+      fastseq score -m model.safetensors --variant chr2:1,204:G:A,T --fasta genome.fa
       fastseq score -m model.safetensors --saturate chr2:1-5000 --fasta genome.fa -o all.tsv.gz
     """
-    if (vcf is None) == (not saturate):
-        raise click.UsageError("expected one of --vcf and --saturate")
-    if regions and saturate:
+    if (vcf is not None) + bool(texts) + bool(saturate) != 1:
+        raise click.UsageError("expected one of --vcf, --variant and --saturate")
+    if regions and vcf is None:
         raise click.UsageError("--regions chooses among the records of --vcf")
     if options["tile"] != 1 and not saturate:
         raise click.UsageError("--tile shares windows among the alleles of --saturate")
@@ -126,7 +130,7 @@ def command(
     if dry_run:
         options["null"] = 0  # its alleles would be scored
     found: Any = fastseq.score_variants(
-        ensemble(models), vcf, fasta,
+        ensemble(models), list(texts) or vcf, fasta,
         regions=_one_or_more(regions), saturate=_one_or_more(saturate),
         active=_one_or_more(active),
         output=None if dry_run else output, dry_run=dry_run, progress=not quiet(), **options,

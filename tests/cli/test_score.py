@@ -84,6 +84,17 @@ def test_saturation_takes_several_regions(run, common):
     assert frame(run(*common, "--config", "s.toml")).equals(first)
 
 
+def test_variants_may_be_texts(run, common, vcf):
+    records = frame(run(*common, "--vcf", vcf)).query("pos in (30, 35)").reset_index(drop=True)
+    texts = [f"chr1:30:{GENOME[29]}:{records['alt'][0]}"]
+    texts.append(f"chr1:35:{GENOME[34]}:{records['alt'][1]},{records['alt'][2]}")
+    found = frame(run(*common, "--variant", texts[0], "--variant", texts[1]))
+    same = ["chrom", "pos", "ref", "alt", "status"]
+    assert found[same].equals(records[same])
+    assert found["diff"].tolist() == pytest.approx(records["diff"].tolist(), abs=1e-6)
+    assert "expected chrom:pos:ref:alt" in one_line(run(*common, "--variant", "chr1-30"))
+
+
 def test_regions_choose_records(run, common, vcf):
     found = frame(run(*common, "--vcf", vcf, "--regions", "chr1:31-31", "--regions", "chr1:33-34"))
     assert found["pos"].tolist() == [31, 33, 34]
@@ -92,8 +103,10 @@ def test_regions_choose_records(run, common, vcf):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "one of --vcf and --saturate"),
-        (["--vcf", "v.vcf", "--saturate", "chr1"], "one of --vcf and --saturate"),
+        ([], "one of --vcf, --variant and --saturate"),
+        (["--vcf", "v.vcf", "--saturate", "chr1"], "one of --vcf, --variant and --saturate"),
+        (["--vcf", "v.vcf", "--variant", "chr1:1:A:C"], "one of --vcf, --variant and"),
+        (["--variant", "chr1:1:A:C", "--regions", "chr1"], "--regions chooses"),
         (["--saturate", "chr1:31-32", "--regions", "chr1"], "--regions chooses"),
         (["--vcf", "v.vcf", "--workers", "2"], "--workers: -o is to name a folder"),
         (["--vcf", "v.vcf", "--devices", "2"], "--devices: -o is to name a folder"),
