@@ -22,15 +22,24 @@ RESULTS = (
     "fastseq.lower.plan.Plan",
     "fastseq.score.ism.ISMResult",
     "fastseq.score.attribute.Attributions",
+    "fastseq.score.perturb.Perturbations",
+    "fastseq.score.marginalize.Marginalization",
+    "fastseq.score.ablate.Ablations",
+    "fastseq.score.epistasis.Epistasis",
     "fastseq.reliability.result.KLDResult",
     "fastseq.reliability.length_weights.LengthWeights",
     "fastseq.learn.evaluate.DreamScore",
+    "fastseq.learn.train.TrainResult",
     "fastseq.learn.recipes.Recipe",
     "fastseq.learn.recipes.Stage",
     "fastseq.sequence.simulate.MotifTask",
     "fastseq.sequence.motifs.Motif",
 )
 TOOLS = (
+    "fastseq.learn.genome.from_genome",
+    "fastseq.learn.subsets.read_subsets",
+    "fastseq.learn.ensemble.fit_ensemble",
+    "fastseq.sequence.tokens.tokenize",
     "fastseq.sequence.motifs.jaspar",
     "fastseq.sequence.motifs.read_motifs",
     "fastseq.sequence.motifs.write_motifs",
@@ -107,7 +116,7 @@ def api() -> Iterator[str]:
         "fastseq.models": [_home(fastseq.models, name) for name in fastseq.models.__all__],
         "fastseq.show": [_home(show, name) for name in show.__all__],
         "Results and settings": RESULTS,
-        "Motifs, maps and reports": TOOLS,
+        "Rows, motifs, maps and reports": TOOLS,
         "Errors": ["fastseq.errors"],
     }
     for title, names in groups.items():
