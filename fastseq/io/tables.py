@@ -19,6 +19,7 @@ NAME_COLUMNS = ("name", "id", "seq_id", "sequence_id")
 # what pandas reads as missing; withheld from text columns, where NA is an allele or a name
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "n/a", "<NA>", "#N/A", "-nan")
 BASES = frozenset("ACGTUNacgtunRYSWKMBDHVryswkmbdhv")
+SHORTEST = 8
 
 
 def read_table(
@@ -40,7 +41,8 @@ def read_table(
     text : sequence of str
         Columns that stay text whatever they hold: "NA", "001" and "" are values there.
     names : sequence of str, optional
-        Column names of a file without a header line.
+        Column names of a file without a header line. Lines of a sequence and a number, as the
+        DREAM challenge published its data, are told by the first one: seq and y.
 
     Raises
     ------
@@ -116,9 +118,12 @@ def read_sequences(
             and BASES.issuperset(lines[0])
             and lines[0].lower() not in SEQUENCE_COLUMNS
         ):
-            if any(mark in data.partition(b"\n")[0] for mark in (b"\t", b",", b";")):
+            first = data.partition(b"\n")[0].decode("utf-8", "replace")
+            separated = [mark for mark in SEPARATORS if mark in first]
+            if not separated:
+                return [str(row) for row in range(len(lines))], lines
+            if _unnamed(first.split(separated[0])) is None:
                 raise TableError(f"{path}: the table has no header line; name its columns there")
-            return [str(row) for row in range(len(lines))], lines
     wanted = [name for name in (column, name_column) if name]
     frame = (
         _parquet(data, path)
@@ -179,6 +184,7 @@ def _delimited(
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: expected a TSV, CSV or Parquet table; found bytes") from error
     separator = max(SEPARATORS, key=first.count)
+    names = names or _unnamed(first.split(separator))
     header = list(names) if names else first.split(separator)
     numbers = {name: MISSING for name in header if name not in text}
     try:
@@ -198,6 +204,17 @@ def _delimited(
         raise FormatError(
             f"{path}: does not parse as a {SEPARATORS[separator]}-separated table: {_line(error)}"
         ) from error
+
+
+def _unnamed(first: Sequence[str]) -> Sequence[str] | None:
+    """Return names for the columns of a first line that is no header: a sequence and a number."""
+    if len(first) != 2 or len(first[0]) < SHORTEST or not BASES.issuperset(first[0]):
+        return None
+    try:
+        float(first[1])
+    except ValueError:
+        return None
+    return "seq", "y"
 
 
 def _fasta(data: bytes, path: object) -> tuple[list[str], list[str]]:

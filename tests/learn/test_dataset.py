@@ -15,6 +15,7 @@ from fastseq.errors import (
     TableError,
     TargetError,
 )
+from fastseq.io.tables import read_sequences
 from fastseq.learn import dataset
 from fastseq.sequence.encode import encode
 
@@ -50,6 +51,17 @@ def test_lengths_differ_only_where_padding_is_asked_for():
         with pytest.raises(LengthError, match=r"row 1 is 2 bp long, row 0 is 4 bp \(2 to 4 bp"):
             dataset.read((seqs, y))
         assert dataset.read((seqs, y), pad=True).codes[1].tolist() == [0, 1, 4, 4]
+
+
+def test_files_as_the_challenge_published_them_have_no_header(tmp_path):
+    path = tmp_path / "train_sequences.txt"
+    path.write_text("TGCATTTTTT\t15.18\nTGCATTTTNC\t12\nTGCATTTT\t11\n")
+    rows = dataset.read(path, pad=True)
+    assert (rows.codes.shape, rows.targets[:, 0].tolist()) == ((3, 10), [np.float32(15.18), 12, 11])
+    assert read_sequences(path) == (list("012"), ["TGCATTTTTT", "TGCATTTTNC", "TGCATTTT"])
+    path.write_text("TGCATTTTTT\t15.18\tlow\n")
+    with pytest.raises(TableError, match="no header line"):
+        read_sequences(path)
 
 
 def test_letters_and_codes_in_arrays_are_read_or_refused():
