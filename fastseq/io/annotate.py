@@ -12,6 +12,7 @@ from fastseq.errors import FastseqWarning, FormatError
 from fastseq.io.files import chunks, first_bytes, replacing
 from fastseq.io.indexed import BCF, bcf_lines
 from fastseq.io.results import tables
+from fastseq.io.vcf import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,10 +94,13 @@ def _rows(parts: "Iterable[pa.Table]") -> Iterator[dict]:
 def _write(lines: Iterator[bytes], rows: Iterator[dict], out: IO[bytes], where: object) -> int:
     first = next(rows, None)
     names = [] if first is None else [name for name in first if name not in LEFT_OUT]
+    # those of an earlier run give way
+    ours = {f"FS_{name.upper()}".encode() for name in names}
     rows = _again(first, rows)
     records, told = 0, False
     for number, line in enumerate(lines, 1):
         line = line.removesuffix(b"\r")
+        line = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
         if not told and not line.startswith(b"##") and line:
             if number == 1:
                 out.write(b"##fileformat=VCFv4.2\n")
@@ -105,7 +109,8 @@ def _write(lines: Iterator[bytes], rows: Iterator[dict], out: IO[bytes], where: 
         if not line:
             continue
         if line.startswith(b"#"):
-            out.write(line + b"\n")
+            if line.removeprefix(b"##INFO=<ID=").partition(b",")[0] not in ours:
+                out.write(line + b"\n")
             continue
         records += 1
         fields = line.split(b"\t")
@@ -113,15 +118,21 @@ def _write(lines: Iterator[bytes], rows: Iterator[dict], out: IO[bytes], where: 
             raise FormatError(f"{where}: line {number} has {len(fields)} columns; expected VCF")
         alts = fields[4].split(b",")
         scored = list(islice(rows, len(alts)))
-        if [_key(row) for row in scored] != [(*fields[:2], fields[3], alt) for alt in alts]:
+        chrom, pos = (field.decode("utf-8", "replace") for field in fields[:2])
+        # a POS that is no such number is 0 in the table
+        place = int(pos) if pos.isdecimal() and len(pos) < 19 else None
+        found = [_key(row, place) for row in scored]
+        if found != [(chrom, place, fields[3], alt) for alt in alts]:
             raise FormatError(
-                f"{where}: line {number} is {fields[0].decode()}:{fields[1].decode()}, the scores "
-                f"are of {scored[0]['chrom'] if scored else 'no more records'}; score this file, "
+                f"{where}: line {number} is {chrom}:{pos}, the scores are of "
+                f"{scored[0]['chrom'] if scored else 'no more records'}; score this file, "
                 "whole and in its order"
             )
         fields += [b"."] * (8 - len(fields))
         added = ";".join(f"FS_{name.upper()}={_values(scored, name)}" for name in names)
-        fields[7] = added.encode() if fields[7] in (b".", b"") else fields[7] + f";{added}".encode()
+        items = fields[7].split(b";")
+        info = b";".join(item for item in items if item.partition(b"=")[0] not in ours)
+        fields[7] = added.encode() if info in (b".", b"") else info + f";{added}".encode()
         out.write(b"\t".join(fields) + b"\n")
     if next(rows, None) is not None:
         raise FormatError(f"{where}: holds fewer alleles than the scores; score this file")
@@ -134,8 +145,9 @@ def _again(first: dict | None, rows: Iterator[dict]) -> Iterator[dict]:
         yield from rows
 
 
-def _key(row: dict) -> tuple[bytes, ...]:
-    return tuple(str(row[name]).encode() for name in ("chrom", "pos", "ref", "alt"))
+def _key(row: dict, place: int | None) -> tuple[str, int | None, bytes, bytes]:
+    pos = None if place is None else row["pos"]
+    return row["chrom"], pos, row["ref"].encode(), row["alt"].encode()
 
 
 def _declared(name: str) -> str:

@@ -31,7 +31,9 @@ Regions: TypeAlias = "str | PathLike | Sequence[str] | None"
 
 COLUMNS = ("chrom", "pos", "ref", "alt")
 # contigs may hold colons (HLA*01:01), and so may breakends
-TEXT = re.compile(r"^(.+):([\d,]+):([^:]+):(.+)$")
+TEXT = re.compile(r"^(.+):(\d[\d,]*):([^:]+):(.+)$", re.ASCII)
+# beyond it no contig reaches, and 64 bits still hold it
+FARTHEST = 10**18
 
 
 def read_variants(
@@ -96,7 +98,8 @@ def _from_table(frame: "pd.DataFrame", where: str, block: int) -> Iterator[Varia
             f"{where}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}"
         )
     position = pandas.to_numeric(frame[found["pos"]], errors="coerce")
-    pos = position.where(position % 1 == 0).fillna(0).to_numpy(np.int64)
+    known = (position % 1 == 0) & (position.abs() <= FARTHEST)
+    pos = position.where(known).fillna(0).to_numpy(np.int64)
 
     def text(name: str) -> list[str]:
         return frame[found[name]].fillna("").astype(str).tolist()
@@ -114,7 +117,7 @@ def _from_texts(texts: list[str], block: int) -> Iterator[Variants]:
         found = TEXT.match(str(text))
         if found is None:
             raise TableError(f"variant {number} is {text!r}; expected chrom:pos:ref:alt")
-        rows.append((found[1], int(found[2].replace(",", "")), found[3], found[4]))
+        rows.append((found[1], min(int(found[2].replace(",", "")), FARTHEST), found[3], found[4]))
     for at in range(0, max(len(rows), 1), block):
         chrom, pos, ref, alt = zip(*rows[at : at + block]) if rows else ((), (), (), ())
         places = np.array(pos, np.int64)

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from fastseq._lazy import load
 from fastseq.errors import TableError
-from fastseq.io.results import MANIFEST, read_results
+from fastseq.io.results import MANIFEST, read_manifest, read_results
 from fastseq.io.tables import read_table
 
 if TYPE_CHECKING:
@@ -50,6 +50,13 @@ CAUSES = {
     "left_shifted": ": one table centres its window on POS as written",
     "SNV": ": another anchor (L//2 or L//2-1), strand average, window or model",
 }
+# what two runs of ours may have been told differently, as their manifests hold it
+SETTINGS = {
+    "models": "models", "genome": "genomes", "length": "window length", "anchor": "anchor",
+    "strands": "strands", "shifts": "shifts", "normalize": "normalisation", "scale": "scale",
+    "on_ref_mismatch": "treatment of a wrong REF", "indel": "treatment of indels",
+    "reduce": "reduction of profiles", "tile": "tile", "precision": "precision",
+}  # fmt: skip
 FORMS = (str.lower, str.upper, str.capitalize)
 
 
@@ -68,12 +75,15 @@ class Comparison:
     classes : DataFrame
         For all rows and for each kind, flag and way of joining: rows, pearson, spearman, slope of
         b over a, share of equal signs, median |a - b|.
+    settings : dict of str to tuple
+        What both are known to have been told differently: the values of A and of B.
     """
 
     joined: "pd.DataFrame"
     only_a: int
     only_b: int
     classes: "pd.DataFrame"
+    settings: dict[str, tuple]
 
     def explain(self) -> str:
         """Return what differs and what is likely to be behind it, one line each."""
@@ -89,6 +99,9 @@ class Comparison:
             f"{whole.slope:.4g}, {whole.same_sign:.1%} equal signs, median |a - b| "
             f"{whole.apart:.3g}"
         ]
+        for name, (one, two) in self.settings.items():
+            files = name in ("models", "genomes")
+            lines.append(f"other {name}" if files else f"other {name}: {one} in A, {two} in B")
         ways = self.joined.how.value_counts()
         lines += [f"{count:,} rows {REASONS[way]}" for way, count in ways.items() if way in REASONS]
         tight = abs(whole.pearson) > 0.99
@@ -155,7 +168,21 @@ def compare(
         ["SNV", "MNV", "insertion"], "deletion",
     )  # fmt: skip
     joined.loc[joined.alt.isin(["-", ""]), "kind"] = "deletion"
-    return Comparison(joined.drop(columns="flags"), len(left), len(right), _classes(joined))
+    settings = _settings(_identity(a), _identity(b))
+    kept = joined.drop(columns="flags")
+    return Comparison(kept, len(left), len(right), _classes(joined), settings)
+
+
+def _identity(source: "Table") -> dict:
+    """Return what a folder of ours says its run was, of anything else nothing."""
+    if isinstance(source, (str, PathLike)) and Path(source, MANIFEST).exists():
+        return read_manifest(source).get("identity", {})
+    return {}
+
+
+def _settings(one: dict, two: dict) -> dict[str, tuple]:
+    both = [key for key in SETTINGS if key in one and key in two and one[key] != two[key]]
+    return {SETTINGS[key]: (one[key], two[key]) for key in both}
 
 
 def _table(

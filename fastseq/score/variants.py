@@ -201,6 +201,11 @@ def score_variants(
             "resume, overwrite, workers, devices and cluster need output=, the folder of the run"
         )
     where = place()
+    if overwrite and where.size > 1:
+        raise OptionError(
+            "overwrite= under torchrun or in a SLURM array would delete what other ranks have "
+            f"written; remove {name} before they start"
+        )
     if names or (device is None and where.size > 1):
         device = device_of_rank(names) or next(iter(names), None)
     if tile != 1 and saturate is None:
@@ -235,10 +240,10 @@ def score_variants(
     folder = ResultFolder(
         name, run_identity(run, source), resume=resume, overwrite=overwrite, shared=where.size > 1
     )
-    if (workers > 1 and where.size == 1) or cluster:
-        job = (model, options, names, (run.null, run.active), source)
-        return over_workers(job, genome, folder, workers, cluster, progress)
     try:
+        if (workers > 1 and where.size == 1) or cluster:
+            job = (model, options, names, (run.null, run.active), source)
+            return over_workers(job, genome, folder, workers, cluster, progress)
         return write_parts(run, source, folder, where=where, progress=progress)
     except FastseqError:
         if where.size == 1:

@@ -53,6 +53,23 @@ def test_lines_stay_as_they_were(tmp_path, text):
     assert body[1][7].startswith("FS_STATUS=ok;")
 
 
+def test_fields_of_an_earlier_run_give_way(tmp_path):
+    (tmp_path / "v.vcf").write_text(HEADER + COLUMNS + BODY)
+    for before, after in (("v", "a"), ("a", "b")):
+        annotate_vcf(scores(), tmp_path / f"{before}.vcf", tmp_path / f"{after}.vcf")
+    first, second = ((tmp_path / name).read_text() for name in ("a.vcf", "b.vcf"))
+    assert sorted(second.splitlines()) == sorted(first.splitlines())
+
+
+def test_odd_lines_that_can_be_scored_can_be_annotated(tmp_path):
+    line = BODY.splitlines()[1]
+    odd = [line.replace("\t9\t", f"\t{pos}\t") for pos in ("0009", "nine", "9" * 30)]
+    (tmp_path / "v.vcf").write_bytes(b"\xef\xbb\xbf" + (COLUMNS + "\n".join(odd)).encode())
+    table = pa.concat_tables([scores()[0].slice(2)] * 3)
+    table = table.set_column(1, "pos", pa.array([9, 0, 0]))
+    assert annotate_vcf([table], tmp_path / "v.vcf", tmp_path / "a.vcf") == 3
+
+
 def test_bcf_is_written_as_text(tmp_path):
     # htslib adds END to symbolic alleles
     end = '##INFO=<ID=END,Number=1,Type=Integer,Description="e">\n'

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from fastseq.errors import TableError
+from fastseq.io.results import ResultFolder
 from fastseq.score.compare import compare
 
 
@@ -51,6 +53,18 @@ def test_other_scales_are_named(table):
     assert "b is ln 2 times a" in found.explain()
     found = compare(table, table.assign(diff=-table["diff"]))
     assert "b is -a: one table is REF minus ALT" in found.explain()
+
+
+def test_runs_of_other_settings_are_told_apart(table, tmp_path):
+    common = {"models": ["1a"], "length": 80}
+    for name, anchor in (("a", 40), ("b", 39)):
+        run = ResultFolder(tmp_path / name, {**common, "anchor": anchor, "batch": anchor})
+        run.write(0, pa.Table.from_pandas(table), {"ok": len(table)})
+        run.finish(1)
+    found = compare(tmp_path / "a", tmp_path / "b")
+    assert found.settings == {"anchor": (40, 39)}
+    assert "other anchor: 40 in A, 39 in B" in found.explain()
+    assert compare(tmp_path / "a", table).settings == {}
 
 
 def test_a_class_that_disagrees_is_named(table):

@@ -12,7 +12,7 @@ import pytest
 
 import fastseq
 from fastseq import models
-from fastseq.errors import FormatError, OptionError, ResumeError
+from fastseq.errors import ContigError, FormatError, OptionError, ResumeError
 from fastseq.io.fasta import write_fasta
 from fastseq.io.results import export, read_results
 from fastseq.score.variants import score_variants
@@ -124,6 +124,23 @@ def test_ranks_of_a_launcher_share_a_folder(inputs, whole, monkeypatch):
         manifest = score(inputs, "ranks")
         assert manifest["complete"] == (rank == "0")
     assert contents(inputs / "ranks") == whole
+
+
+def test_ranks_do_not_overwrite_each_other(inputs, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(OptionError, match="would delete what other ranks have written"):
+        score(inputs, "ranked", overwrite=True)
+
+
+def test_a_run_of_workers_that_begins_in_vain_leaves_no_run_behind(inputs):
+    (inputs / "other.vcf").write_text("elsewhere\t5\t.\tA\tC\n")
+    with pytest.raises(ContigError):
+        score_variants(
+            inputs / "model.safetensors", inputs / "other.vcf", inputs / "g.fa",
+            output=inputs / "vain", workers=2,
+        )  # fmt: skip
+    assert not (inputs / "vain").exists()
 
 
 def test_another_run_into_the_folder_refuses(inputs, whole):

@@ -364,6 +364,17 @@ def test_table_positions_that_are_missing_are_marked(genome):
     assert found.status.tolist() == ["out_of_bounds", "unknown_contig"]
 
 
+def test_positions_of_any_size_are_marked(genome):
+    far = "9" * 30
+    frame = pd.DataFrame({"chrom": "c1", "pos": [1e30], "ref": "A", "alt": "C"})
+    for source in ([f"c1:{far}:A:C"], frame):
+        assert score_variants(Net(InputSpec(16)), source, genome).status.tolist() == [
+            "out_of_bounds"
+        ]
+    with pytest.raises(TableError, match="expected chrom:pos:ref:alt"):
+        score_variants(Net(InputSpec(16)), ["c1:,:A:C"], genome)
+
+
 def test_regions_choose_records(genome, texts, tmp_path):
     model = Net(InputSpec(16))
     variants = table_of(texts, 60, 7)
