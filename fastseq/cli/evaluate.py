@@ -20,6 +20,7 @@ from fastseq.cli.options import (
     quiet,
     running_options,
     seed_option,
+    shifts_option,
     verb,
 )
 from fastseq.errors import TableError, TargetError
@@ -70,6 +71,7 @@ HELD_OUT = ("test", "val", "valid", "validation")
 )  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Also write name, measured and predicted.")
 @running_options
+@shifts_option
 @json_option
 def command(
     models: tuple[str, ...],

@@ -169,6 +169,9 @@ def _device(ctx: click.Context, param: click.Parameter, name: str | None) -> str
 device_option = click.option(
     "--device", metavar="NAME", callback=_device, help="Such as cuda:0; the GPU if there is one."
 )
+training_device_option = click.option(
+    "--device", metavar="NAME", callback=_device, help="Such as cuda; the CPU otherwise."
+)
 
 
 engine_option = click.option(
@@ -227,13 +230,18 @@ class IntegerList(click.ParamType):
 INTEGERS = IntegerList()
 
 
+shifts_option = click.option(
+    "--shifts", type=INTEGERS, default="0", show_default=True,
+    help="Average over the window moved by so many bp.",
+)  # fmt: skip
+
+
 def view_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add over which windows answers are averaged, and whether the activation comes last."""
     for option in (
         click.option("--scale", type=click.Choice(["output", "logit"]), default="output",
                      show_default=True, help="'logit' stops before the activation."),
-        click.option("--shifts", type=INTEGERS, default="0", show_default=True,
-                     help="Average over the window moved by so many bp."),
+        shifts_option,
     ):  # fmt: skip
         function = option(function)
     return function

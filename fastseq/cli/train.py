@@ -13,12 +13,12 @@ from fastseq.cli.columns import choose_columns
 from fastseq.cli.genome import genome_options, rows_of_genome
 from fastseq.cli.options import (
     QUIET,
-    device_option,
     json_option,
     note,
     output_option,
     quiet,
     seed_option,
+    training_device_option,
     verb,
 )
 from fastseq.errors import LengthError, OptionError
@@ -70,7 +70,7 @@ def setting(text: str) -> tuple[str, Any]:
 )  # fmt: skip
 @click.option("--pad", is_flag=True, help="Let shorter sequences end in N; refused otherwise.")
 @seed_option
-@device_option
+@training_device_option
 @click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
 @json_option
 def command(

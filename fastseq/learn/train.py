@@ -146,8 +146,10 @@ def train(
         )
         if path is not None:
             _check_path(path, network)
+        # trees and ridges are fitted where the rows are
+        grown = isinstance(network, (Trees, KmerRidge))
         run = Run(
-            network.to(chosen),
+            network if grown else network.to(chosen),
             rows,
             train_rows,
             val_rows,
@@ -160,7 +162,7 @@ def train(
         )
         if resume:
             saved.restore(run)
-        if isinstance(network, (Trees, KmerRidge)):
+        if grown:
             run.grow()
         else:
             run.fit()

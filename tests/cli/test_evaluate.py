@@ -122,6 +122,15 @@ def test_a_regressor_is_judged_as_a_classifier(run, common, model):
     assert {"pearson", "r2", "auprc"} <= found.keys()
 
 
+def test_answers_are_averaged_over_shifts(run, common, model):
+    found = parsed(run(*common, "--shifts=-2,0,2", "--strands", "both", "--json"))
+    frame = pd.read_csv("t.tsv", sep="\t")
+    y_hat = fastseq.predict(
+        str(model), frame["seq"].tolist(), shifts=(-2, 0, 2), strands="both", progress=False
+    )
+    assert found["mse"] == pytest.approx(metrics.mse(frame["gc"].to_numpy(), y_hat))
+
+
 def test_models_are_ranked_correlated_and_combined(run, common, model, other):
     frame = pd.read_csv("t.tsv", sep="\t")
     frame["fold"] = np.where(np.arange(len(frame)) % 2, "val", "test")

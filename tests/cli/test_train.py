@@ -88,3 +88,7 @@ def test_quantiles_and_recipes_reach_the_prompt(run, genome):
     listed = run("models", "recipes")
     assert "\nunlock_dna\tmse\t512 rows\t20 epochs adam 0.001 noam" in listed.stdout
     assert json.loads(run("models", "recipes", "--json").stdout)["bhi"]["quantiles"]
+
+
+def test_help_says_where_a_training_runs(run):
+    assert "the CPU otherwise" in run("train", "--help").stdout

@@ -34,6 +34,11 @@ def test_it_learns_and_survives_a_checkpoint(rows, tmp_path):
     np.testing.assert_array_equal(predict(again.model, codes[:50]), answers)
 
 
+def test_it_is_solved_on_the_cpu_whatever_the_device(rows):
+    result = train("kmer_ridge", rows, sizes=SMALL, device="meta", progress=False)
+    assert result.model.weight.device.type == "cpu"
+
+
 @pytest.mark.parametrize("length", [7, 8, 30, 31])
 def test_both_strands_have_the_same_features(length):
     codes = np.random.default_rng(length).integers(0, 5, (20, length), dtype=np.uint8)
