@@ -205,12 +205,12 @@ class VariantInput:
     def identity(self) -> dict:
         """Return what the input is, in JSON values, files by their checksums."""
         return {
-            "variants": _fingerprint(self.source),
-            "contig_map": _named(self.contig_map),
-            "regions": _named(self.regions),
+            "variants": fingerprint(self.source),
+            "contig_map": named(self.contig_map),
+            "regions": named(self.regions),
             # blocks then count the records near the regions, not all of the file
             "indexed": self.regions is not None and _is_indexed(self.source),
-            "saturate": _named(self.saturate),
+            "saturate": named(self.saturate),
             "block": self.block,
         }
 
@@ -229,7 +229,8 @@ def _saturated(genome: Genome, regions: Sequence[Region], block: int) -> Iterato
         raise OptionError("the regions hold no base of the genome")
 
 
-def _fingerprint(source: "Source | None") -> dict | None:
+def fingerprint(source: "Source | None") -> dict | None:
+    """Return name and checksum of variants, in JSON values."""
     if source is None:
         return None
     if isinstance(source, (str, PathLike)):
@@ -246,7 +247,7 @@ def _is_indexed(source: "Source | None") -> bool:
     return index_of(source) is not None
 
 
-def _named(value: "ContigMap | Regions") -> object:
+def named(value: "ContigMap | Regions") -> object:
     """Return an option in JSON values; a file by name and checksum."""
     if isinstance(value, (str, PathLike)):
         path = Path(value)

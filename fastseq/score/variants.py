@@ -10,7 +10,7 @@ from fastseq.errors import FastseqError, OptionError
 from fastseq.io.contigs import ContigMap
 from fastseq.io.fasta import Genome
 from fastseq.io.results import ResultFolder, is_single, to_frame, write_single
-from fastseq.io.variants import Regions, Source, VariantInput, is_stream
+from fastseq.io.variants import Regions, Source, VariantInput, fingerprint, is_stream, named
 from fastseq.lower.ensemble import Runnable
 from fastseq.lower.plan import Engine, Precision
 from fastseq.models.specs import OutputScale
@@ -237,9 +237,11 @@ def score_variants(
         return to_frame(load("pyarrow").concat_tables(parts))
     if single:
         return write_single(score_blocks(run, source, progress=progress), name)
-    folder = ResultFolder(
-        name, run_identity(run, source), resume=resume, overwrite=overwrite, shared=where.size > 1
-    )
+    identity = run_identity(run, source) | {
+        "background": {"alleles": null, "seed": null_seed} if null else fingerprint(null_variants),
+        "active_regions": named(active),
+    }
+    folder = ResultFolder(name, identity, resume=resume, overwrite=overwrite, shared=where.size > 1)
     try:
         if (workers > 1 and where.size == 1) or cluster:
             job = (model, options, names, (run.null, run.active), source)

@@ -126,6 +126,18 @@ def test_ranks_of_a_launcher_share_a_folder(inputs, whole, monkeypatch):
     assert contents(inputs / "ranks") == whole
 
 
+def test_a_manifest_names_the_background(inputs):
+    text = (inputs / "v.vcf").read_text()
+    (inputs / "matched.vcf").write_text("\n".join(text.splitlines()[:20]))
+    (inputs / "peaks.bed").write_text("chr1\t50\t90\n")
+    shuffled = score(inputs, "shuffled", null=5, null_seed=3)["identity"]
+    assert shuffled["background"] == {"alleles": 5, "seed": 3}
+    peaks = inputs / "peaks.bed"
+    given = score(inputs, "given", null_variants=inputs / "matched.vcf", active=peaks)["identity"]
+    assert given["background"]["name"] == "matched.vcf"
+    assert given["active_regions"]["name"] == "peaks.bed"
+
+
 def test_ranks_do_not_overwrite_each_other(inputs, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
