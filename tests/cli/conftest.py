@@ -1,5 +1,6 @@
 import io
 import json
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,11 @@ import fastseq
 from fastseq.cli import demo, demo_genome
 from fastseq.cli.demo_genome import DRAWN
 from fastseq.cli.main import main
+
+
+def hears_interrupts():
+    """Undo, in a process about to start, what a shell's & does to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastseq
-from tests.cli.conftest import parsed
+from tests.cli.conftest import hears_interrupts, parsed
 
 COMMAND = [sys.executable, "-c", "from fastseq.cli.main import main; main(prog_name='fastseq')"]
 
@@ -23,6 +23,7 @@ def interrupted(tmp_path):
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
             stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
+            preexec_fn=hears_interrupts,
         )  # fmt: skip
         end = time.monotonic() + 120
         while not list(tmp_path.glob(until)):

@@ -12,6 +12,7 @@ import pytest
 from fastseq.cli import main as cli
 from fastseq.cli.main import VERBS, LogLines, main, one_line
 from fastseq.errors import SequenceError
+from tests.cli.conftest import hears_interrupts
 
 COMMAND = [sys.executable, "-c", "from fastseq.cli.main import main; main(prog_name='fastseq')"]
 
@@ -138,8 +139,9 @@ def test_ctrl_c_exits_with_130_and_leaves_no_file(tmp_path):
     os.mkfifo(fifo)
     output = tmp_path / "kmers.tsv"
     process = subprocess.Popen(
-        [*COMMAND, "kmers", str(fifo), "-o", str(output)], stderr=subprocess.PIPE, text=True
-    )
+        [*COMMAND, "kmers", str(fifo), "-o", str(output)], stderr=subprocess.PIPE, text=True,
+        preexec_fn=hears_interrupts,
+    )  # fmt: skip
     with open(fifo, "w") as pipe:  # opens once the command reads
         pipe.write(">s\nACGT\n")
         pipe.flush()
