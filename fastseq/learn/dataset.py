@@ -119,7 +119,7 @@ def read(
     }
     dropped = "; ".join(name_rows(what, ok) for what, ok in good.items() if not ok.all())
     if dropped and bad_rows == "refuse":
-        raise TargetError(f"{dropped} (pass bad_rows='drop' to train without them)")
+        raise TargetError(f"{dropped} (bad_rows='drop', or --bad-rows drop, leaves them out)")
     keep = np.logical_and.reduce(list(good.values()))
     if not keep.any():
         raise TableError("no row with a readable sequence and a finite target is left")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from fastseq.arrays import Codes
-from fastseq.errors import DivergenceError, OptionError
+from fastseq.errors import DivergenceError, OptionError, ShapeError
 from fastseq.learn import losses, metrics, saved
 from fastseq.learn.augment import batches, batches_per_epoch, cluster_weights, tail_weights
 from fastseq.learn.dataset import Labelled
@@ -112,8 +112,19 @@ class Run:
                 "train together cannot take; start one process"
             )
 
+    def _check_answers(self) -> None:
+        """Raise where the network does not give one number for each label of a row."""
+        raw = scores(self.model, self.codes[self.val_rows[:2]], self.input, self.device)
+        given, wanted = self.head.score(raw).shape[1:], self.targets.shape[1:]
+        if given != wanted:
+            raise ShapeError(
+                f"the network answers {tuple(given)} for a row whose labels are {tuple(wanted)}; "
+                "expected one number a label (bpnet: head='counts'; basenji: bins=1)"
+            )
+
     def fit(self) -> None:
         """Train through the stages; leave the best epoch's weights in the model."""
+        self._check_answers()
         epoch = 0
         total = self.recipe.epochs * self.steps
         with progress_bar(self.progress, total=total, unit="batch", dynamic_ncols=True) as bar:

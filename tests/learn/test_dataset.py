@@ -38,7 +38,7 @@ def test_bad_rows_are_counted_and_named():
         dataset.read((seqs, y))
     assert str(caught.value) == (
         "3 of 5 rows have an unreadable sequence: row 1, 2, 3; 1 of 5 rows have a target that is "
-        "no finite number: row 4 (pass bad_rows='drop' to train without them)"
+        "no finite number: row 4 (bad_rows='drop', or --bad-rows drop, leaves them out)"
     )
     rows = dataset.read((seqs, y), bad_rows="drop")
     assert len(rows) == 1

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from fastseq.errors import (
     CheckpointError,
@@ -224,6 +225,15 @@ def test_a_strangers_network_trains_but_has_no_checkpoint(rows, tmp_path):
     assert np.isfinite(fit(rows, stranger, epochs=1).history[0]["loss"])
     with pytest.raises(CheckpointError, match="cannot be rebuilt"):
         fit(rows, stranger, path=tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("of", ["outputs", "positions"])
+def test_answers_without_a_label_of_their_own_are_refused(rows, of):
+    network = nn.Sequential(nn.Conv1d(4, 3, 3), nn.AdaptiveMaxPool1d(1), nn.Flatten())
+    if of == "positions":
+        network = build("bpnet", length=30, channels=4, layers=1, head="profile")
+    with pytest.raises(ShapeError, match="expected one number a label"):
+        train(network, rows, epochs=1, progress=False)
 
 
 def test_options_that_do_not_fit_are_refused_before_training(rows):
