@@ -82,7 +82,7 @@ def over_workers(
     progress: bool,
 ) -> dict:
     """Share the parts of a folder among processes or a cluster; return the manifest."""
-    _, options, *_, source = job
+    *_, source = job
     if is_stream(source.source):
         raise OptionError("workers need variants from a file")
     shared = folder.path.absolute() / ".genome.codes"
@@ -90,7 +90,8 @@ def over_workers(
     bar = load("tqdm").tqdm(desc="score", unit="part", disable=not progress)
     share = supervise
     if cluster:
-        gpus = 1 if str(options["device"] or "cpu").startswith("cuda") else 0
+        # what the run itself took, asked for or not: an actor without one would score elsewhere
+        gpus = 1 if "cuda" in folder.identity["device"] else 0
         share = partial(over_cluster, address=cluster, gpus=gpus)
     try:
         share(

@@ -13,8 +13,10 @@ import pytest
 import fastseq
 from fastseq import models
 from fastseq.errors import ContigError, FormatError, OptionError, ResumeError
-from fastseq.io.fasta import write_fasta
-from fastseq.io.results import export, read_results
+from fastseq.io.fasta import Genome, write_fasta
+from fastseq.io.results import ResultFolder, export, read_results
+from fastseq.io.variants import VariantInput
+from fastseq.score import parts
 from fastseq.score.variants import score_variants
 
 RECORDS, SHARD = 50, 9
@@ -250,6 +252,17 @@ def test_a_dry_run_counts_and_estimates(inputs, whole):
 def test_workers_need_files(inputs):
     with pytest.raises(OptionError, match="need output=, the folder of the run"):
         score(inputs, "s.tsv", workers=2)
+
+
+def test_actors_hold_a_gpu_where_the_run_is_on_one(tmp_path, monkeypatch):
+    held = []
+    monkeypatch.setattr(parts, "over_cluster", lambda *job, gpus, **options: held.append(gpus))
+    job = (None, {"device": None}, (), (None, None), VariantInput(["c:1:A:C"]))
+    genome = Genome.from_sequences({"c": "ACGT"})
+    for device in ("cpu", "cuda"):
+        folder = ResultFolder(tmp_path / device, {"device": [device]})
+        parts.over_workers(job, genome, folder, 2, "auto", False)
+    assert held == [0, 1]
 
 
 def test_a_ray_cluster_writes_the_same_bytes(inputs, whole):
