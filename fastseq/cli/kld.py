@@ -38,6 +38,15 @@ def _picture(ctx: click.Context, param: click.Parameter, path: str | None) -> st
     return beside_others(ctx, param, path)
 
 
+def _weights(
+    ctx: click.Context, param: click.Parameter, text: str | None
+) -> tuple[float, ...] | None:
+    try:
+        return None if text is None else tuple(map(float, text.split(",")))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}; expected numbers such as 1,1,2") from error
+
+
 @verb("kld")
 @click.argument("maps", nargs=-1, metavar="[MAPS.npz|.npy|.h5]...")
 @output_option("-", "Where the result goes; a name ending in .json writes JSON.")
@@ -56,6 +65,11 @@ def _picture(ctx: click.Context, param: click.Parameter, path: str | None) -> st
               help="At the observed base, or over all four; twice for --method both.")  # fmt: skip
 @click.option("--form", type=click.Choice(["instance", "product", "sequence_product"]),
               default="instance", show_default=True, help="How weights are pooled.")  # fmt: skip
+@click.option("--weights", metavar="W,W,..", callback=_weights,
+              help="Of each of --ks in the total; equal otherwise.")  # fmt: skip
+@click.option("--prior", metavar="FILE",
+              help="Sequences whose k-mers to compare with, not those explained.")  # fmt: skip
+@click.option("--pseudocount", default=0.0, show_default=True, help="Added to --prior.")
 @click.option("--quantile", default=0.9, show_default=True, help="Of 'thresholded'.")
 @click.option("--null", default=20, show_default=True, help="Replicates that mean nothing.")
 @click.option(
@@ -83,6 +97,7 @@ def command(
     sequence_column: str | None,
     name_column: str | None,
     output: str,
+    prior: str | None,
     motifs: str | None,
     table: str | None,
     plot: str | None,
@@ -108,6 +123,8 @@ def command(
     how = {name: options.pop(name) for name in reading}
     how |= {"method": options.pop("attribution"), "progress": not quiet()}
     held = gather(maps, models, named or None, **how)
+    if prior is not None:
+        options["prior"] = read_checked(prior, sequence_column, name_column)[1]
     found = measure(held, per_sequence=table is not None, **options)
     rows = [{"maps": name, "method": result.method, **as_dict(result)} for name, result in found]
     if motifs is not None:

@@ -79,6 +79,21 @@ def test_both_methods_and_their_options(run, fasta, sequences, maps):
     assert "0.5 quantile" in parsed(run("kld", "m.npy", "--seqs", fasta, *quantile))["metric"]
 
 
+def test_weights_of_lengths_and_another_prior(run, fasta, sequences, maps):
+    other = ["ACGTTGCAAC" * 30, "GGATCCTTAGACCA" * 20]
+    Path("other.fa").write_text("".join(f">o{i}\n{text}\n" for i, text in enumerate(other)))
+    options = ["m.npy", "--seqs", fasta, "--ks", "1,2", "--null", 0, "--json"]
+    given = ["--weights", "1,3", "--prior", "other.fa", "--pseudocount", 1]
+    expected = fastseq.kmer_kld(
+        sequences, MAPS, ks=(1, 2), weights=(1, 3), prior=other, pseudocount=1
+    )
+    found = parsed(run("kld", *options, *given))
+    assert (found["total"], found["weights"]["2"]) == (expected.total, 0.75)
+    assert "against a given prior" in found["metric"]
+    assert "weights=(1.0,)" in one_line(run("kld", *options, "--weights", "1"))
+    assert run("kld", *options, "--weights", "much").exit_code == 2
+
+
 def test_maps_of_a_stretch_and_from_a_pipe(run, model, fasta, sequences):
     run("ism", "-m", model, fasta, "-o", "i.npz", "--start", 5, "--end", 30, "-q")
     found = parsed(run("kld", "i.npz", "--seqs", fasta, "--ks", 3, "--null", 0, "--json"))
