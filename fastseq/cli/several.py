@@ -44,14 +44,20 @@ def judge_each(
     figures : dict of str to (dict of str to float)
         What is known of each model already.
     subsets : dict of str to int arrays, optional
-        The challenge's: both its scores are added, and with ``draws`` the mean rank in each.
+        The challenge's: both its scores are added, r² by subset, and with ``draws`` the mean rank
+        in each score.
     draws : int
     """
     evaluate, ensemble = load("fastseq.learn.evaluate"), load("fastseq.learn.ensemble")
     found = {name: dict(values) for name, values in figures.items()}
+    told: dict[str, Any] = {"models": found}
     if subsets is not None:
         score = evaluate.dream_score(y_true, dict(predictions), subsets)
         ranks = score.bootstrap(draws).ranks if draws else {}
+        told["subsets"] = {
+            name: {subset: held.r2 for subset, held in by.items()}
+            for name, by in score.scores.items()
+        }
         for kind in ("pearson", "spearman"):
             named = getattr(score, kind)
             for name in found:
@@ -59,7 +65,7 @@ def judge_each(
                 if ranks:
                     found[name][f"{kind}_rank"] = ranks[name][kind]
     names, matrix = ensemble.correlations(predictions)
-    return {"models": found, "correlations": {"names": names, "pearson": matrix.tolist()}}
+    return told | {"correlations": {"names": names, "pearson": matrix.tolist()}}
 
 
 def as_lines(told: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastseq.show.comparison import correlation_matrix
+from fastseq.show.comparison import correlation_matrix, subset_heatmap
 from fastseq.show.reliability import kld_against_snr, length_weights
 from fastseq.show.report import Section
 
@@ -41,6 +41,8 @@ def of_evaluation(name: str, found: Mapping[str, Any]) -> Section:
     if each:
         rows = [{"model": model, **held} for model, held in each["models"].items()]
         tables.append(("Of each model.", rows))
+        if each.get("subsets"):
+            figures.append(("r² by model and subset.", subset_heatmap(each["subsets"], label="r²")))
         names = [path.rpartition("/")[2] for path in each["correlations"]["names"]]
         if len(names) > 1:
             matrix = np.array(each["correlations"]["pearson"], float)

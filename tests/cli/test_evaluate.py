@@ -142,6 +142,7 @@ def test_models_are_ranked_correlated_and_combined(run, common, model, other):
     assert list(found["models"]) == names
     ranks = [figures["pearson_rank"] for figures in found["models"].values()]
     assert sum(ranks) == pytest.approx(10)
+    assert [list(by) for by in found["subsets"].values()] == [["all"]] * 4
     seqs, fit = frame["seq"].tolist(), (frame["fold"] == "val").to_numpy()
     apart = {name: fastseq.predict(name, seqs) for name in names[:2]}
     weights = fit_ensemble(

@@ -138,6 +138,7 @@ def test_an_evaluation_of_several_models_shows_all_of_it(tmp_path):
         "challenge": {"pearson_score": 0.8, "spearman_score": 0.7, "missing": ["low"],
                       "notes": [], "subsets": {"all": subset}},
         "each": {"models": {"x/a": {"pearson": 0.9}, "x/b": {"pearson": 0.8}}, "weights": {},
+                 "subsets": {"x/a": {"all": 0.81}, "x/b": {"all": 0.64}},
                  "correlations": {"names": ["x/a", "x/b"], "pearson": [[1, 0.5], [0.5, 1]]}},
     }  # fmt: skip
     (tmp_path / "judged.json").write_text(json.dumps(found))
@@ -145,7 +146,8 @@ def test_an_evaluation_of_several_models_shows_all_of_it(tmp_path):
     captions = [caption for caption, _ in section.tables]
     assert captions == ["Of the prediction.", "Of the challenge.", "By subset.", "Of each model."]
     assert section.text.endswith("over the rest: low.")
-    ((_, figure),) = section.figures
+    (_, heatmap), (_, figure) = section.figures
+    assert [text.get_text() for text in heatmap.axes[0].get_yticklabels()] == ["x/a", "x/b"]
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["a", "b"]
 
 
