@@ -48,7 +48,7 @@ sanitize: setup
 
 # what is too slow for every change: sanitizers, every kernel shape, every target of the compiler
 check-long: sanitize
-	FASTSEQ_LONG=1 pytest tests/kernels tests/score/test_faults.py
+	FASTSEQ_LONG=1 pytest tests/kernels tests/score/test_faults.py tests/score/test_seqlets.py
 	python -m benchmarks.kernels.aot
 
 constraints: setup

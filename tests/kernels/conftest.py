@@ -1,9 +1,4 @@
-"""Kernel tests run on the GPU where there is one, else in an interpreting child process.
-
-``FASTSEQ_LONG=1`` adds the tests marked ``long``: every combination, every committed launch.
-"""
-
-import os
+"""Kernel tests run on the GPU where there is one, else in an interpreting child process."""
 
 import pytest
 import torch
@@ -11,23 +6,15 @@ import torch
 from tests.kernels.interpreter import Interpreter
 
 CHILD = pytest.StashKey[Interpreter]()
-LONG = os.environ.get("FASTSEQ_LONG") == "1"
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "kernel: launches Triton kernels, interpreted without a GPU")
-    config.addinivalue_line("markers", "long: only with FASTSEQ_LONG=1")
     config.stash[CHILD] = Interpreter()
 
 
 def pytest_unconfigure(config):
     config.stash[CHILD].close()
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.get_closest_marker("long") and not LONG:
-            item.add_marker(pytest.mark.skip(reason="set FASTSEQ_LONG=1 (make check-long)"))
 
 
 @pytest.hookimpl(tryfirst=True)
