@@ -71,7 +71,7 @@ def write(folder: Path, held: pd.DataFrame, subsets: dict[str, np.ndarray]) -> N
             row["gain_95"] = gain(y, *pair, held["cluster"].to_numpy(), subsets)
         rows.append(row)
         print(json.dumps(row, indent=1))
-    save("learn.dream_mini", rows, "python -m benchmarks.learn.dream_mini report")
+    save("learn.dream_mini", rows, "python -m benchmarks.learn.dream_mini short")
 
 
 def together(members: dict[str, np.ndarray]) -> np.ndarray:

@@ -15,8 +15,10 @@ aten = torch.ops.aten
 BY_ROWS = {
     ops.conv, ops.activate, ops.add, ops.concat, ops.max_pool, ops.mean_pool, ops.global_max,
     ops.global_mean, ops.flat_linear, ops.linear, ops.zero_pad, aten.add_.Tensor, aten.mul.Tensor,
-    aten.mul_.Tensor, aten.matmul.default, aten.unsqueeze.default,
+    aten.mul_.Tensor,
 }  # fmt: skip
+# the same where their first axis is beyond the rows
+BY_ROWS_FROM_AXIS = {aten.unsqueeze.default, aten.flatten.using_ints}
 
 
 class Expand(nn.Module):
@@ -54,7 +56,7 @@ class Fewer(fx.Interpreter):
         """Return whether every operator is known to keep a row for each sequence."""
         called = [node for node in program.graph.nodes if node.op == "call_function"]
         layers = [m for m in program.children() if isinstance(m, Layer)]
-        return bool(layers) and all(node.target in BY_ROWS for node in called)
+        return bool(layers) and all(map(_keeps_rows, called))
 
     def run_node(self, n: fx.Node) -> Any:
         """Run one node; fill up what it reads where it is an operator of PyTorch."""
@@ -76,6 +78,16 @@ class Fewer(fx.Interpreter):
         whole[: len(value)] = value
         whole[len(value) :] = 0
         return whole
+
+
+def _keeps_rows(node: fx.Node) -> bool:
+    """Return whether an operator's answer surely has a row for each sequence, first."""
+    if node.target in BY_ROWS_FROM_AXIS:
+        return len(node.args) > 1 and node.args[1] >= 1  # type: ignore[operator]
+    if node.target is aten.matmul.default:
+        rows, factor = node.args
+        return rows.op != "get_attr" and factor.op == "get_attr"  # type: ignore[union-attr]
+    return node.target in BY_ROWS
 
 
 def program(
