@@ -1,5 +1,6 @@
 """Signal to noise of attribution maps where the truth is known, as tfomics computes it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +9,7 @@ from fastseq.arrays import UNKNOWN, Attributions, Text, check, whole
 from fastseq.errors import MapError, OptionError
 from fastseq.reliability.tables import as_array, codes_beside
 from fastseq.sequence.encode import Ragged
-from fastseq.sequence.motifs import INFORMATIVE_BITS
+from fastseq.sequence.motifs import INFORMATIVE_BITS, Motif
 
 COMPATIBLE = ("tfomics",)
 # the four channels of a corrected map sum to 0 up to rounding of float32, or of float16
@@ -144,7 +145,9 @@ def by_sequence(
     )
 
 
-def masks_from_spans(spans: np.ndarray, n: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+def masks_from_spans(
+    spans: np.ndarray, n: int, length: int, *, motifs: Sequence[Motif] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Return bool (n, length) masks of motif and background.
 
     Parameters
@@ -153,13 +156,19 @@ def masks_from_spans(spans: np.ndarray, n: int, length: int) -> tuple[np.ndarray
         Half-open; parts beyond the sequence are cut off.
     n, length : int
         Shape of the set.
+    motifs : sequence of Motif
+        The matrices that the spans' fields motif (a name) and strand ("+" or "-") speak of: then
+        only their columns of more than 0.1 bit are motif, and the others neither, as
+        `masks_from_information` has it.
 
     Raises
     ------
     OptionError
-        A row outside the set.
+        A row outside the set, or a span of no matrix or of another width.
     """
     spans, n, length = np.asarray(spans), whole("n", n), whole("length", length)
+    if motifs:
+        return masks_from_information(_information(spans, motifs, n, length))
     if {"row", "start", "end"} <= set(spans.dtype.names or ()):
         spans = np.stack([spans[name] for name in ("row", "start", "end")], axis=-1)
     spans = check("spans", spans, "s 3", dtype=("i", "u"))
@@ -171,6 +180,29 @@ def masks_from_spans(spans: np.ndarray, n: int, length: int) -> tuple[np.ndarray
     np.add.at(steps, (rows, ends), -1)
     motif = steps.cumsum(1)[:, :-1] > 0
     return motif, ~motif
+
+
+def _information(spans: np.ndarray, motifs: Sequence[Motif], n: int, length: int) -> np.ndarray:
+    """Return float64 (n, length): bits of the matrix planted at each position, 0 elsewhere."""
+    fields = ("row", "start", "end", "motif", "strand")
+    if not set(fields) <= set(spans.dtype.names or ()):
+        raise OptionError(f"spans with motifs= need the fields {', '.join(fields)}")
+    bits = {}
+    for motif in motifs:
+        bits[motif.name, "+"] = motif.information()
+        bits[motif.name, "-"] = motif.reverse_complement().information()
+    out = np.zeros((n, length))
+    for at, (row, start, end, name, strand) in enumerate(spans[list(fields)].tolist()):
+        columns = bits.get((name, strand))
+        if columns is None or len(columns) != end - start:
+            found = "no such matrix" if columns is None else f"a matrix of {len(columns)} columns"
+            raise OptionError(f"span {at} is {end - start} bp of {name} on {strand!r}: {found}")
+        if not (0 <= row < n and start >= 0 and end <= length):
+            raise OptionError(
+                f"span {at} is row {row}, [{start}, {end}); there are {n} rows of {length} bp"
+            )
+        out[row, start:end] = columns
+    return out
 
 
 def masks_from_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from fastseq.reliability.snr import (
     masks_from_spans,
     signal_to_noise,
 )
+from fastseq.sequence.motifs import jaspar
 from fastseq.sequence.simulate import simulate_motif_task
 
 
@@ -90,6 +91,12 @@ def test_masks():
     motif, background = masks_from_information(task.information)
     np.testing.assert_array_equal(motif, task.motif_mask)
     np.testing.assert_array_equal(background, task.background_mask)
+    planted = masks_from_spans(task.spans, 50, 200, motifs=jaspar())
+    np.testing.assert_array_equal(planted, (motif, background))
+    with pytest.raises(OptionError, match="no such matrix"):
+        masks_from_spans(task.spans, 50, 200, motifs=jaspar()[:1])
+    with pytest.raises(OptionError, match="need the fields"):
+        masks_from_spans(np.array([[0, 1, 3]]), 50, 200, motifs=jaspar())
     inside, outside = masks_from_spans(task.spans, 50, 200)
     np.testing.assert_array_equal(outside, background)
     np.testing.assert_array_equal(inside | outside, np.ones_like(inside))
