@@ -129,7 +129,7 @@ def gain(
     """
     _, member = np.unique(cluster, return_inverse=True)
     random, found = np.random.default_rng(0), []
-    for _ in range(DRAWS):
+    while len(found) < DRAWS:
         counts = np.bincount(random.integers(0, member.max() + 1, member.max() + 1),
                              minlength=member.max() + 1)  # fmt: skip
         times = counts[member]
@@ -137,6 +137,8 @@ def gain(
             name: np.repeat(entries, times[entries if entries.ndim == 1 else entries[:, 0]], axis=0)
             for name, entries in {"all": np.arange(len(y)), **subsets}.items()
         }
+        if not all(map(len, drawn.values())):
+            continue  # a subset of few clusters may miss a draw
         predictions = {f"o{i}": p for i, p in enumerate(ours)}
         predictions |= {f"p{i}": p for i, p in enumerate(theirs)}
         score = dream_score(y, predictions, drawn)
