@@ -166,6 +166,14 @@ def test_every_native_module_has_a_stub():
     assert sources == {path.stem for path in ROOT.glob("fastseq/_native/*.pyi")}
 
 
+def test_files_of_the_command_line_are_verbs_or_parts_of_one():
+    from fastseq.cli.main import VERBS  # noqa: PLC0415 - the table of verbs is under test
+
+    stems = {path.stem for path in ROOT.glob("fastseq/cli/[!_]*.py")} - {"main"}
+    assert {*VERBS} <= stems
+    assert {stem.partition("_")[0] for stem in stems} == {*VERBS}
+
+
 def test_no_file_names_a_machine():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     for name in tracked.stdout.split():

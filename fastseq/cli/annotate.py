@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from fastseq._lazy import load
-from fastseq.cli.options import note, verb
+from fastseq.cli.shared.options import note, verb
 from fastseq.errors import OptionError
 
 ENDINGS = (".vcf", ".vcf.gz")

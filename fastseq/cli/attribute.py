@@ -8,8 +8,8 @@ import click
 import numpy as np
 
 import fastseq
-from fastseq.cli.given import Lowered, given_options, read_given, write_explained
-from fastseq.cli.options import (
+from fastseq.cli.shared.given import Lowered, given_options, read_given, write_explained
+from fastseq.cli.shared.options import (
     models_option,
     output_option,
     quiet,
@@ -37,7 +37,7 @@ METHODS = ["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_s
     show_default=True,
     help="Gradients, effects of mutations, or contributions beyond baselines.",
 )
-@click.option("--task", metavar="NAME", help="Which answer, where the model gives several.")
+@click.option("--task", metavar="NAME", help="Which answer, where the model gives evaluate_each.")
 @click.option(
     "--baselines",
     type=click.Choice(["zeros", "uniform", "shuffle"]),

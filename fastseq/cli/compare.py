@@ -6,7 +6,7 @@ import math
 import click
 
 from fastseq._lazy import load
-from fastseq.cli.options import json_option, note, verb
+from fastseq.cli.shared.options import json_option, note, verb
 from fastseq.errors import TableError
 from fastseq.io.tables import write_table
 

@@ -17,7 +17,7 @@ import fastseq
 from fastseq._lazy import load
 from fastseq.cli import demo_page as page
 from fastseq.cli.demo_genome import Genome, lay_out, write_vcf
-from fastseq.cli.options import note, quiet, verb
+from fastseq.cli.shared.options import note, quiet, verb
 from fastseq.errors import FastseqError, UnreadableFileError
 from fastseq.io.fasta import write_fasta
 from fastseq.io.files import write_bytes

@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 import fastseq
-from fastseq.cli.options import note, output_option, verb
+from fastseq.cli.shared.options import note, output_option, verb
 from fastseq.errors import FormatError, LengthError
 from fastseq.io.fastx import Block, read_blocks
 from fastseq.io.files import replacing, write_bytes

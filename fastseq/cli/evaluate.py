@@ -8,11 +8,11 @@ import numpy as np
 
 import fastseq
 from fastseq._lazy import load
-from fastseq.cli import several
-from fastseq.cli.challenge import as_lines, judge_subsets, subsets_of
-from fastseq.cli.columns import choose_columns
-from fastseq.cli.genome import as_table, genome_options, rows_of_genome
-from fastseq.cli.options import (
+from fastseq.cli import evaluate_each
+from fastseq.cli.evaluate_challenge import as_lines, judge_subsets, subsets_of
+from fastseq.cli.shared.columns import choose_columns
+from fastseq.cli.shared.genome import as_table, genome_options, rows_of_genome
+from fastseq.cli.shared.options import (
     ensemble,
     json_option,
     models_option,
@@ -123,12 +123,12 @@ def command(
     predictions = _predictions(models, table[columns.sequence].tolist(), each, options)
     weights = {}
     if fit_on is not None:
-        predictions, weights = several.combine(y_true, predictions, fit)
+        predictions, weights = evaluate_each.combine(y_true, predictions, fit)
     y_true, table = y_true[judged], table[judged]
     predictions = {name: values[judged] for name, values in predictions.items()}
     y_hat = np.mean([predictions[name] for name in predictions if name in models], axis=0)
     if each and len(models) > 1:
-        predictions[several.MEAN] = y_hat
+        predictions[evaluate_each.MEAN] = y_hat
     scale = load("fastseq.models.checkpoints").describe(models[0])["target_spec"]["scale"]
     cut = 0.0 if scale == "logit" else 0.5
     figures = judge(y_true, y_hat, threshold, cut)
@@ -139,7 +139,7 @@ def command(
         told["challenge"] = judge_subsets(y_true, y_hat, parts, draws=bootstrap or 0)
     if each:
         own = {name: judge(y_true, y, threshold, cut) for name, y in predictions.items()}
-        told["each"] = several.judge_each(y_true, predictions, own, parts, bootstrap or 0)
+        told["each"] = evaluate_each.judge_each(y_true, predictions, own, parts, bootstrap or 0)
         told["each"]["weights"] = weights
     if output is not None:
         apart = {f"y_hat_{name}": values for name, values in predictions.items()} if each else {}
@@ -151,7 +151,7 @@ def command(
     shown = {"rows": len(y_true), **figures}
     lines = [f"{name}\t{value:.6g}" for name, value in shown.items()]
     lines += as_lines(told["challenge"]) if "challenge" in told else []
-    lines += several.as_lines(told["each"]) if each else []
+    lines += evaluate_each.as_lines(told["each"]) if each else []
     click.echo("\n".join(lines))
 
 

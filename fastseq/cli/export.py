@@ -3,7 +3,7 @@
 import click
 
 from fastseq._lazy import load
-from fastseq.cli.options import note, verb
+from fastseq.cli.shared.options import note, verb
 from fastseq.errors import OptionError
 from fastseq.io.results import SINGLE
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 import fastseq
-from fastseq.cli.options import json_option, verb
+from fastseq.cli.shared.options import json_option, verb
 
 
 @verb("info")

@@ -9,8 +9,8 @@ import numpy as np
 
 import fastseq
 from fastseq._lazy import load
-from fastseq.cli.given import Given, Lowered, given_options, read_given, write_explained
-from fastseq.cli.options import (
+from fastseq.cli.shared.given import Given, Lowered, given_options, read_given, write_explained
+from fastseq.cli.shared.options import (
     engine_option,
     models_option,
     output_option,

@@ -10,8 +10,8 @@ import numpy as np
 
 import fastseq
 from fastseq._lazy import load
-from fastseq.cli.maps import Explained, gather
-from fastseq.cli.options import (
+from fastseq.cli.kld_maps import Explained, gather
+from fastseq.cli.shared.options import (
     INTEGERS,
     beside_others,
     json_option,
@@ -22,7 +22,7 @@ from fastseq.cli.options import (
     seed_option,
     verb,
 )
-from fastseq.cli.sequences import read_checked
+from fastseq.cli.shared.sequences import read_checked
 from fastseq.errors import OptionError
 from fastseq.io.files import write_bytes
 from fastseq.io.tables import write_table
@@ -76,7 +76,7 @@ def _weights(
     "--null-kind", type=click.Choice(["swap", "shift", "permute", "composition"]), default="swap",
     show_default=True, help="What the replicates keep.",
 )  # fmt: skip
-@click.option("--task", metavar="NAME", help="Which answer, where there are several.")
+@click.option("--task", metavar="NAME", help="Which answer, where there are evaluate_each.")
 @click.option("--key", metavar="NAME", help="Which array of a plain .npz or .h5.")
 @click.option("--rows", type=click.IntRange(1), help="Only the first so many sequences.")
 @click.option(

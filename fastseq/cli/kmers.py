@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 import fastseq
-from fastseq.cli.options import note, output_option, verb
+from fastseq.cli.shared.options import note, output_option, verb
 from fastseq.errors import FormatError
 from fastseq.io.fastx import count_kmers_in, read_blocks
 from fastseq.io.files import replacing

@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from fastseq import __version__
 from fastseq._lazy import load
-from fastseq.cli.options import DEBUG, debug_option
+from fastseq.cli.shared.options import DEBUG, debug_option
 from fastseq.errors import FastseqError
 
 VERBS = {

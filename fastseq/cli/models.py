@@ -6,7 +6,7 @@ import click
 
 import fastseq
 from fastseq._lazy import load
-from fastseq.cli.options import device_option, json_option, verb
+from fastseq.cli.shared.options import device_option, json_option, verb
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 

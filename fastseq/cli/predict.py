@@ -6,7 +6,7 @@ import click
 
 import fastseq
 from fastseq._lazy import load
-from fastseq.cli.options import (
+from fastseq.cli.shared.options import (
     ensemble,
     models_option,
     output_option,
@@ -16,7 +16,7 @@ from fastseq.cli.options import (
     verb,
     view_options,
 )
-from fastseq.cli.sequences import read_checked
+from fastseq.cli.shared.sequences import read_checked
 from fastseq.io.tables import write_table
 
 

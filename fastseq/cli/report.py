@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fastseq.cli.options import note, output_option, verb
+from fastseq.cli.shared.options import note, output_option, verb
 from fastseq.errors import OptionError
 from fastseq.show.pages import sections_of
 from fastseq.show.report import report

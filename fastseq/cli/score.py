@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 import fastseq
-from fastseq.cli.options import (
+from fastseq.cli.shared.options import (
     engine_option,
     ensemble,
     json_option,

@@ -4,7 +4,7 @@ import click
 
 import fastseq
 from fastseq._lazy import load
-from fastseq.cli.options import note, output_option, verb
+from fastseq.cli.shared.options import note, output_option, verb
 from fastseq.io.files import write_bytes
 from fastseq.io.tables import write_table
 from fastseq.sequence.motifs import format_motifs, jaspar, read_motifs

@@ -9,9 +9,9 @@ import click
 import numpy as np
 
 import fastseq
-from fastseq.cli.columns import choose_columns
-from fastseq.cli.genome import genome_options, rows_of_genome
-from fastseq.cli.options import (
+from fastseq.cli.shared.columns import choose_columns
+from fastseq.cli.shared.genome import genome_options, rows_of_genome
+from fastseq.cli.shared.options import (
     QUIET,
     json_option,
     note,

@@ -10,8 +10,8 @@ import numpy as np
 
 from fastseq._lazy import load
 from fastseq.arrays import Codes
-from fastseq.cli.options import quiet, sequence_options
-from fastseq.cli.sequences import read_checked
+from fastseq.cli.shared.options import quiet, sequence_options
+from fastseq.cli.shared.sequences import read_checked
 from fastseq.errors import FormatError, OptionError
 from fastseq.io.bed import read_bed
 from fastseq.io.fasta import Genome
