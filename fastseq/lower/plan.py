@@ -5,7 +5,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from numbers import Integral
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -526,7 +526,17 @@ class Plan:
         return graph
 
     def __reduce__(self) -> tuple:
-        """A plan goes to another process in its saved form, onto a device of the same kind."""
+        """A plan goes to another process in its saved form, onto a device of the same kind.
+
+        The module itself goes where torch.export could not capture it.
+        """
+        graph = self.graph or self._lower()[0]
+        if graph is None:
+            again = partial(
+                Plan, length=self.input_spec.length, device=self.device.type,
+                precision=self.precision, micro_batch=self._given_batch,
+            )  # fmt: skip
+            return again, (self.module,)
         return Plan._of, (self._content(), self.device.type)
 
     def in_float32(self) -> "Plan":

@@ -71,11 +71,21 @@ def test_plans_cross_process_borders():
     np.testing.assert_allclose(small.predict(rows), plan.predict(rows), rtol=1e-6)
 
 
-def test_what_cannot_be_saved_says_why(tmp_path):
-    class Branching(nn.Module):
-        def forward(self, x):
-            return x.sum((1, 2)) if x.sum() > 0 else x.amax((1, 2))
+class Branching(nn.Module):
+    """What torch.export cannot capture."""
 
+    def forward(self, x):
+        return x.sum((1, 2)) if x.sum() > 0 else x.amax((1, 2))
+
+
+def test_a_plan_without_a_saved_form_crosses_with_its_module():
+    plan, rows = fastseq.lower(Branching(), length=15, batch_size=5), codes(7)
+    there = pickle.loads(pickle.dumps(plan))
+    assert there.micro_batch == 5
+    assert (there.predict(rows) == plan.predict(rows)).all()
+
+
+def test_what_cannot_be_saved_says_why(tmp_path):
     with pytest.raises(ModelError, match="cannot be saved: torch.export could not capture it"):
         fastseq.lower(Branching(), length=8).save(tmp_path / "plan")
     with pytest.raises(UnreadableFileError, match="cannot be written"):
