@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MANIFEST = "manifest.json"
+# the genome while several workers share it
+GENOME = ".genome.codes"
 # endings of one file, against the name of a folder of parts
 SINGLE = (".tsv", ".csv", ".parquet", ".tsv.gz", ".csv.gz")
 
@@ -76,6 +78,9 @@ class ResultFolder:
             raise UnreadableFileError(f"{path}: cannot be made: {error.strerror}") from error
         if overwrite:
             self._clear()
+        if not shared:
+            # a run that was killed left it
+            (self.path / GENOME).unlink(missing_ok=True)
         if (self.path / MANIFEST).exists():
             self._continue(resume or shared)
         elif list(self.path.glob("part-*.parquet")):

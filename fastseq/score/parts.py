@@ -1,8 +1,8 @@
 """Parts of a run: scored in turn by this process, or shared among workers and clusters."""
 
+import pickle
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -12,12 +12,11 @@ import torch
 from fastseq._lazy import load
 from fastseq.errors import OptionError
 from fastseq.io.fasta import Genome
-from fastseq.io.results import ResultFolder
+from fastseq.io.results import GENOME, ResultFolder
 from fastseq.io.variants import VariantInput, is_stream
 from fastseq.run.cluster import over_cluster
 from fastseq.run.shards import Place, supervise
 from fastseq.score.scorer import Scorer
-from fastseq.score.setting import scorer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,29 +73,37 @@ def write_parts(
 
 
 def over_workers(
-    job: tuple,
-    genome: Genome,
+    run: Scorer,
+    variants: VariantInput,
     folder: ResultFolder,
     workers: int,
-    cluster: str | None,
-    progress: bool,
+    *,
+    devices: Sequence[str] = (),
+    cluster: str | None = None,
+    progress: bool = False,
 ) -> dict:
-    """Share the parts of a folder among processes or a cluster; return the manifest."""
-    *_, source = job
-    if is_stream(source.source):
+    """Share the parts of a folder among processes or a cluster; return the manifest.
+
+    Workers take the plans in their saved form and map one file of genome codes, so that none
+    captures the model or reads the FASTA again. They take ``devices`` in turns.
+    """
+    if is_stream(variants.source):
         raise OptionError("workers need variants from a file")
-    shared = folder.path.absolute() / ".genome.codes"
-    genome.save(shared)
+    shared = folder.path.absolute() / GENOME
+    run.genome.save(shared)
+    # pickled here and not by the process that starts: it chooses its device before it takes a plan
+    settings = pickle.dumps(vars(run) | {"genome": None})
     bar = load("tqdm").tqdm(desc="score", unit="part", disable=not progress)
-    share = supervise
+    share, device = supervise, run.plans[0].device
     if cluster:
         # what the run itself took, asked for or not: an actor without one would score elsewhere
-        gpus = 1 if "cuda" in folder.identity["device"] else 0
-        share = partial(over_cluster, address=cluster, gpus=gpus)
+        share = partial(over_cluster, address=cluster, gpus=int(device.type == "cuda"))
+    elif not devices and device.type == "cuda":
+        devices = [str(device)]
     try:
         share(
             _work,
-            (job, shared, folder.path.absolute(), folder.identity),
+            (settings, devices, shared, variants, folder.path.absolute(), folder.identity),
             workers,
             tick=lambda: bar.update(folder.count() - bar.n),
         )
@@ -106,12 +113,19 @@ def over_workers(
     return folder.finish(folder.count())
 
 
-def _work(where: Place, job: tuple, genome: PathLike, path: PathLike, identity: dict) -> None:
+def _work(
+    where: Place,
+    settings: bytes,
+    devices: Sequence[str],
+    genome: PathLike,
+    variants: VariantInput,
+    path: PathLike,
+    identity: dict,
+) -> None:
     """Do one worker's parts of a folder that is open already."""
     # one core each: threads of several workers would fight over the same cores
     torch.set_num_threads(1)
-    model, options, devices, (null, active), variants = job
-    if devices:
-        options = options | {"device": devices[where.rank % len(devices)]}
-    run = replace(scorer(model, genome, **options), null=null, active=active)
+    if devices and "cuda" in devices[0]:
+        torch.cuda.set_device(devices[where.rank % len(devices)])
+    run = Scorer(**pickle.loads(settings) | {"genome": Genome.open(genome)})
     write_parts(run, variants, ResultFolder(path, identity, shared=True), where=where)

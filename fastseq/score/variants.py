@@ -201,6 +201,11 @@ def score_variants(
             "resume, overwrite, workers, devices and cluster need output=, the folder of the run"
         )
     where = place()
+    if single and where.size > 1:
+        raise OptionError(
+            f"under torchrun or in a SLURM array every rank would write all of {name}; give the "
+            "name of a folder, which ranks share, and export it when they are done"
+        )
     if overwrite and where.size > 1:
         raise OptionError(
             "overwrite= under torchrun or in a SLURM array would delete what other ranks have "
@@ -211,13 +216,12 @@ def score_variants(
     if tile != 1 and saturate is None:
         raise OptionError("tile= shares windows among the alleles of saturate=")
     genome = fasta if isinstance(fasta, Genome) else Genome.open(fasta)
-    options = {
-        "length": length, "strands": strands, "shifts": tuple(shifts), "normalize": normalize,
-        "anchor": anchor, "on_ref_mismatch": on_ref_mismatch, "scale": scale,
-        "pseudocount": pseudocount, "reduce": reduce, "indel": indel, "engine": engine,
-        "tile": tile, "batch_size": batch_size, "device": device, "precision": precision,
-    }  # fmt: skip
-    run = scorer(model, genome, **options)
+    run = scorer(
+        model, genome, length=length, strands=strands, shifts=shifts, normalize=normalize,
+        anchor=anchor, on_ref_mismatch=on_ref_mismatch, scale=scale, pseudocount=pseudocount,
+        reduce=reduce, indel=indel, engine=engine, tile=tile, batch_size=batch_size,
+        device=device, precision=precision,
+    )  # fmt: skip
     source = VariantInput(variants, contig_map, regions, saturate, shard)
     if null and null_variants is not None:
         raise OptionError("expected either null= or null_variants=")
@@ -244,8 +248,9 @@ def score_variants(
     folder = ResultFolder(name, identity, resume=resume, overwrite=overwrite, shared=where.size > 1)
     try:
         if (workers > 1 and where.size == 1) or cluster:
-            job = (model, options, names, (run.null, run.active), source)
-            return over_workers(job, genome, folder, workers, cluster, progress)
+            return over_workers(
+                run, source, folder, workers, devices=names, cluster=cluster, progress=progress
+            )
         return write_parts(run, source, folder, where=where, progress=progress)
     except FastseqError:
         if where.size == 1:

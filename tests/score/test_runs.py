@@ -3,12 +3,15 @@
 import gzip
 import io
 import os
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import fastseq
 from fastseq import models
@@ -257,12 +260,28 @@ def test_workers_need_files(inputs):
 def test_actors_hold_a_gpu_where_the_run_is_on_one(tmp_path, monkeypatch):
     held = []
     monkeypatch.setattr(parts, "over_cluster", lambda *job, gpus, **options: held.append(gpus))
-    job = (None, {"device": None}, (), (None, None), VariantInput(["c:1:A:C"]))
-    genome = Genome.from_sequences({"c": "ACGT"})
     for device in ("cpu", "cuda"):
-        folder = ResultFolder(tmp_path / device, {"device": [device]})
-        parts.over_workers(job, genome, folder, 2, "auto", False)
+        plan = SimpleNamespace(device=torch.device(device))
+        run = SimpleNamespace(plans=[plan], genome=Genome.from_sequences({"c": "ACGT"}))
+        folder = ResultFolder(tmp_path / device, {})
+        parts.over_workers(run, VariantInput(["c:1:A:C"]), folder, 2, cluster="auto")
     assert held == [0, 1]
+
+
+def test_ranks_share_a_folder_and_not_a_file(inputs, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(OptionError, match="every rank would write all of .*s.tsv"):
+        score(inputs, "s.tsv")
+
+
+def test_a_killed_run_leaves_no_genome_behind_its_resumption(inputs, whole):
+    shutil.copytree(inputs / "whole", inputs / "killed")
+    (inputs / "killed" / "part-00001.parquet").unlink()
+    (inputs / "killed" / ".genome.codes").write_bytes(b"left")
+    score(inputs, "killed", resume=True)
+    assert contents(inputs / "killed") == whole
+    assert not (inputs / "killed" / ".genome.codes").exists()
 
 
 def test_a_ray_cluster_writes_the_same_bytes(inputs, whole):
