@@ -85,7 +85,7 @@ class Plan:
             raise OptionError(f"batch_size={micro_batch!r}; expected a whole number of at least 1")
         self.input_spec: InputSpec = _input_spec(model, length)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.precision = precision
+        self.precision: Precision = precision
         self.obstacles = obstacles(self.device)
         if precision in ("tf32", "float16") and self.obstacles:
             raise OptionError(
