@@ -86,14 +86,13 @@ def eager(module: torch.nn.Module, rows: int, batch: int) -> None:
 def cases(size: str) -> Iterator[Case]:
     torch.set_num_threads(1)
     records = 1_000_000 if size == "full" else 2_000
-    # networks before the peers, beside whose libraries they were seen to run at half speed
     yield model_case(3_000 if size == "full" else 100)
     yield from saturation_cases(1_000 if size == "full" else 20)
     yield from host_cases(records, indels=False)
     yield from host_cases(records, indels=True)
     yield from readers(records)
     if size == "full":
-        yield workers_case(20_000)
+        yield workers_case(120_000)
 
 
 def host_cases(records: int, indels: bool) -> Iterator[Case]:
