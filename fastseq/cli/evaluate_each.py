@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastseq._lazy import load
+from fastseq.show.comparison import shares_of_ranks
 
 MEAN, REGRESSION = "mean", "regression"
 
@@ -45,7 +46,7 @@ def judge_each(
         What is known of each model already.
     subsets : dict of str to int arrays, optional
         The challenge's: both its scores are added, r² by subset, and with ``draws`` the mean rank
-        in each score.
+        in each score, how often each rank is taken, and the scores' central 95 %.
     draws : int
     """
     evaluate, ensemble = load("fastseq.learn.evaluate"), load("fastseq.learn.ensemble")
@@ -53,11 +54,21 @@ def judge_each(
     told: dict[str, Any] = {"models": found}
     if subsets is not None:
         score = evaluate.dream_score(y_true, dict(predictions), subsets)
-        ranks = score.bootstrap(draws).ranks if draws else {}
+        drawn = score.bootstrap(draws) if draws else None
+        ranks = drawn.ranks if drawn else {}
         told["subsets"] = {
             name: {subset: held.r2 for subset, held in by.items()}
             for name, by in score.scores.items()
         }
+        if drawn:
+            told["bootstrap"] = {
+                kind: {
+                    "draws": draws,
+                    "shares": shares_of_ranks(values).tolist(),
+                    "scores": np.quantile(values, [0.025, 0.5, 0.975], axis=0).tolist(),
+                }
+                for kind, values in (("pearson", drawn.pearson), ("spearman", drawn.spearman))
+            }
         for kind in ("pearson", "spearman"):
             named = getattr(score, kind)
             for name in found:

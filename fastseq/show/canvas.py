@@ -81,6 +81,15 @@ def panels(
     return figure, list(axes.flat)
 
 
+def color_bar(image: Any, axes: "Axes", label: str = "", **more: Any) -> Any:
+    """Draw the scale of an image, as tall as its panel, and return it."""
+    bar = axes.get_figure().colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=32, **more)
+    bar.set_label(label)
+    bar.ax.tick_params(labelsize="small")
+    bar.outline.set_visible(False)
+    return bar
+
+
 def palette(number: int) -> list[str]:
     """Return so many colours; beyond seven they come again."""
     return list(islice(cycle(COLORS), number))

@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 from fastseq.arrays import check
 from fastseq.errors import ShapeError
-from fastseq.show.canvas import BLUE, GREY, panels
+from fastseq.show.canvas import BLUE, GREY, color_bar, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,12 +30,14 @@ def correlation_matrix(
     values = check("values", values, "row column", dtype="f", row=len(names), column=len(names))
     size = 1.6 + 0.5 * len(names)
     figure, (axes,) = panels(1, width=size + 1, height=size)
-    image = axes.imshow(values, cmap="cividis")
-    low, high = np.nanmin(values), np.nanmax(values)
+    # the ones of the diagonal would leave all others a few shades of one colour
+    others = values[~np.eye(len(names), dtype=bool) & np.isfinite(values)]
+    low, high = (others.min(), others.max()) if len(others) else (0.0, 1.0)
+    image = axes.imshow(values, cmap="cividis", vmin=low, vmax=high)
     _numbers(axes, values, (values - low) / ((high - low) or 1))
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
-    figure.colorbar(image, ax=axes, label=label, fraction=0.046, pad=0.02)
+    color_bar(image, axes, label)
     axes.set_title(title, fontsize="medium")
     return figure
 
@@ -72,9 +74,8 @@ def subset_heatmap(
     axes.set_xticks(range(len(subsets)), [s.replace("_", " ") for s in subsets], rotation=45,
                     ha="right")  # fmt: skip
     axes.set_yticks(range(len(models)), models)
-    bar = figure.colorbar(image, ax=axes, ticks=[0, 1], fraction=0.03, pad=0.02)
-    bar.ax.set_yticklabels(["lowest", "highest"], fontsize="small")
-    bar.set_label(f"{label} within the subset".strip())
+    bar = color_bar(image, axes, f"{label} within the subset".strip(), ticks=[0, 1])
+    bar.ax.set_yticklabels(["lowest", "highest"])
     axes.set_title(title, fontsize="medium")
     return figure
 
@@ -96,27 +97,56 @@ def rank_distributions(
         Other numbers of names than of columns.
     """
     draws = check("draws", draws, "draw model", dtype="f", model=len(names))
-    ranks = rankdata(-draws, axis=1)
-    order = np.argsort(ranks.mean(0), kind="stable")
-    figure, (left, right) = panels(1, 2, width=9, height=0.8 + 0.38 * len(names), sharey=True)
-    share = np.array(
-        [[(np.rint(ranks[:, m]) == r + 1).mean() for r in range(len(names))] for m in order]
+    scores = np.quantile(draws, [0.025, 0.5, 0.975], axis=0)
+    return rank_shares(
+        shares_of_ranks(draws), scores, names, draws=len(draws), label=label, title=title
     )
+
+
+def shares_of_ranks(draws: np.ndarray) -> np.ndarray:
+    """Return how often each model takes each rank, float64 (models, ranks); 1 is the highest.
+
+    Ties share a rank, rounded to an even one.
+    """
+    ranks = np.rint(rankdata(-draws, axis=1)).astype(int)
+    return np.stack([(ranks == rank + 1).mean(0) for rank in range(draws.shape[1])], axis=1)
+
+
+def rank_shares(
+    shares: np.ndarray, scores: np.ndarray, names: Sequence[str], *, draws: int,
+    label: str = "score", title: str = "",
+) -> "Figure":  # fmt: skip
+    """Return the picture of `rank_distributions` from what is kept of the draws.
+
+    Parameters
+    ----------
+    shares : float, (models, ranks)
+        As `shares_of_ranks` returns them.
+    scores : float, (3, models)
+        Lower end, median and upper end.
+    names : sequence of str, (models,)
+    draws : int
+        How many there were.
+
+    Raises
+    ------
+    ShapeError
+        Other numbers of names than of models.
+    """
     at = np.arange(len(names))
-    image = left.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), value in np.ndenumerate(share):
+    shares = check("shares", shares, "model rank", dtype="f", model=len(names), rank=len(names))
+    scores = check("scores", scores, "end model", dtype="f", end=3, model=len(names))
+    order = np.argsort(shares @ (at + 1), kind="stable")
+    figure, (left, right) = panels(1, 2, width=9, height=0.8 + 0.38 * len(names), sharey=True)
+    image = left.imshow(shares[order], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(shares[order]):
         if value >= 0.005:
-            color = "#FFFFFF" if value > 0.5 else "#222222"
-            left.text(
-                column, row, f"{value:.2f}", ha="center", va="center", color=color, fontsize=8
-            )
+            left.text(column, row, f"{value:.2f}", **CELL | {"color": _ink(value < 0.5)})
     left.set_xticks(at, [str(rank + 1) for rank in at])
-    left.set_yticks(at, [names[m] for m in order])
+    left.set_yticks(at, [names[model] for model in order])
     left.set(xlabel="rank")
-    left.figure.colorbar(
-        image, ax=left, label=f"share of {len(draws):,} draws", fraction=0.046, pad=0.02
-    )
-    low, middle, high = np.quantile(draws[:, order], [0.025, 0.5, 0.975], axis=0)
+    color_bar(image, left, f"share of {draws:,} draws")
+    low, middle, high = scores[:, order]
     right.hlines(at, low, high, color=GREY, linewidth=2)
     right.plot(middle, at, "o", color=BLUE, markersize=6)
     right.set(xlabel=f"{label}: median and central 95 %")
@@ -125,9 +155,13 @@ def rank_distributions(
     return figure
 
 
+def _ink(on_light: Any) -> str:
+    return "#222222" if on_light else "#FFFFFF"
+
+
 def _numbers(axes: "Axes", values: np.ndarray, shade: np.ndarray) -> None:
     """Write the finite values into the cells of an image, light on dark and dark on light."""
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            color = "#FFFFFF" if shade[row, column] < 0.5 else "#222222"
-            axes.text(column, row, f"{value:.2f}", color=color, **CELL)
+            ink = _ink(shade[row, column] >= 0.5)
+            axes.text(column, row, f"{value:.2f}", **CELL | {"color": ink})

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 BOX = (3.3, 0.34)
 GAP = 0.16
+ASIDE = 1.1
 PER_COLUMN = 24
 CALLS = ("call_function", "call_module")
 
@@ -37,13 +38,13 @@ def network_diagram(plan: Any, *, title: str = "") -> "Figure":
     rows = -(-len(names) // columns)
     width, height = BOX
     figure = load("matplotlib.figure").Figure(
-        figsize=(columns * (width + 0.9) + 0.3, rows * (height + GAP) + 0.5), layout="constrained"
+        figsize=(columns * (width + ASIDE) + 0.3, rows * (height + GAP) + 0.5), layout="constrained"
     )
     axes = figure.subplots()
     axes.set_axis_off()
     patches = load("matplotlib.patches")
     place = {
-        name: ((at // rows) * (width + 0.9), -(at % rows) * (height + GAP))
+        name: ((at // rows) * (width + ASIDE), -(at % rows) * (height + GAP))
         for at, name in enumerate(names)
     }
     for name, (how, shape, color, _) in steps.items():
@@ -56,11 +57,11 @@ def network_diagram(plan: Any, *, title: str = "") -> "Figure":
         )  # fmt: skip
         axes.text(x + 0.08, y + height / 2, how, va="center", fontsize=7.5)
         axes.text(x + width - 0.08, y + height / 2, shape, va="center", ha="right", fontsize=7,
-                  color="#555555")  # fmt: skip
+                  alpha=0.75)  # fmt: skip
     for at, name in enumerate(names):
         for source in steps[name][3]:
-            _join(axes, patches, place[source], place[name], at - names.index(source), rows)
-    axes.set_xlim(-0.15, columns * (width + 0.9))
+            _join(axes, patches, place[source], place[name], at - names.index(source))
+    axes.set_xlim(-0.15, columns * (width + ASIDE))
     axes.set_ylim(-rows * (height + GAP) + GAP - 0.05, height + 0.1)
     axes.set_title(title or plan.name, fontsize="medium")
     return figure
@@ -97,23 +98,28 @@ def _sources(node: Any, steps: dict) -> list[str]:
 
 
 def _join(
-    axes: Any, patches: Any, start: tuple[float, float], end: tuple[float, float], apart: int,
-    rows: int,
-) -> None:  # fmt: skip
+    axes: Any, patches: Any, start: tuple[float, float], end: tuple[float, float], apart: int
+) -> None:
     """Draw an arrow to the next box, or an arc along the side past those between."""
     width, height = BOX
-    style = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.8, "color": "#444444",
+    style = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.8, "color": GREY,
              "shrinkA": 0, "shrinkB": 0}  # fmt: skip
     if start[0] == end[0] and apart == 1:
         ends = (start[0] + width / 2, start[1]), (end[0] + width / 2, end[1] + height)
         axes.add_patch(patches.FancyArrowPatch(*ends, **style))
         return
-    bend = 0 if start[0] != end[0] else -min(0.5, 0.9 / (apart * (height + GAP)))
-    ends = (start[0] + width, start[1] + height / 2), (
-        end[0] + (width if start[0] == end[0] else 0), end[1] + height / 2,
-    )  # fmt: skip
-    axes.add_patch(patches.FancyArrowPatch(*ends, connectionstyle=f"arc3,rad={bend}", **style))
+    right = start[0] + width
+    if start[0] == end[0]:
+        bend = -min(0.5, 0.9 / (apart * (height + GAP)))
+        ends = (right, start[1] + height / 2), (right, end[1] + height / 2)
+        axes.add_patch(patches.FancyArrowPatch(*ends, connectionstyle=f"arc3,rad={bend}", **style))
+        return
+    # to another column: up between the two, each on a rail of its own
+    rail = right + 0.55 + 0.06 * (apart % 8)
+    corners = [(right, start[1]), (rail, start[1]), (rail, end[1]), end]
+    path = load("matplotlib.path").Path([(x, y + height / 2) for x, y in corners])
+    axes.add_patch(patches.FancyArrowPatch(path=path, **style))
 
 
-def _shortened(text: str, most: int = 40) -> str:
+def _shortened(text: str, most: int = 46) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,16 @@ from fastseq.io.results import MANIFEST, read_results
 from fastseq.io.tables import read_table
 from fastseq.show.attributions import ism_heatmap, logos
 from fastseq.show.comparison import correlation_matrix
+from fastseq.show.kmers import kmer_spectrum
 from fastseq.show.predictions import (
+    embedding,
     expression_densities,
     predicted_against_measured,
     score_densities,
     training_curve,
 )
 from fastseq.show.reliability import kld_bars, kld_lines
-from fastseq.show.report import Section
+from fastseq.show.report import MOST_ROWS, Section
 from fastseq.show.studies import (
     is_evaluation,
     is_findings,
@@ -37,9 +40,14 @@ from fastseq.show.variants import variant_effects, variant_lollipops
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 MOST_VARIANTS_DRAWN = 2_000
 MOST_CORRELATED = 30
+MOST_FOLDS = 4
+# t-SNE takes seconds for so many rows; it comes with the extra [trees]
+MOST_EMBEDDED = 2_000
+HAS_TSNE = find_spec("sklearn") is not None
 
 
 def sections_of(results: Sequence[str | PathLike[str]], *, examples: int = 6) -> list[Section]:
@@ -179,7 +187,11 @@ def of_klds(name: str, results: list[dict[str, Any]]) -> Section:
 
 
 def of_predictions(name: str, table: "pd.DataFrame") -> Section:
-    """Return predictions: against measurements where the table has them, else their density."""
+    """Return predictions: against measurements where the table has them, else their density.
+
+    A column ``fold`` sets the folds beside each other; three answers or more a row are drawn in
+    the plane by t-SNE.
+    """
     y_hat = table[next(column for column in table.columns if column.startswith("y_hat"))]
     y_hat = y_hat.to_numpy(float)
     figures: list[Any] = []
@@ -194,7 +206,10 @@ def of_predictions(name: str, table: "pd.DataFrame") -> Section:
         y_true = table[measured].to_numpy(float)
         figure = predicted_against_measured(y_true, y_hat)
         caption = "Predicted against measured."
-        figures.append(("Kernel densities.", expression_densities(y_true, y_hat)))
+        finite = np.isfinite(y_true) & np.isfinite(y_hat)
+        folds = _folds(table[finite])
+        densities = expression_densities(y_true[finite], y_hat[finite], folds)
+        figures.append(("Kernel densities.", densities))
     figures.insert(0, (caption, figure))
     answers = [column for column in table.columns if column.startswith("y_hat_")]
     varied = len(table) > 2 and all(table[column].nunique() > 1 for column in answers)
@@ -204,7 +219,35 @@ def of_predictions(name: str, table: "pd.DataFrame") -> Section:
         figures.append(
             ("Correlation of the answers.", correlation_matrix(matrix, names, label="r"))
         )
+    if varied and len(answers) > 2 and len(table) > 3 and measured is not None and HAS_TSNE:
+        figures.append(_embedded(table, answers, measured))
     return Section(f"{name}: predictions", "", figures, [("", table)])
+
+
+def _folds(table: "pd.DataFrame") -> np.ndarray | None:
+    """Return the fold of each row, where these are few and none is too small for a density."""
+    folds = table.get("fold")
+    if folds is None or folds.nunique() > MOST_FOLDS or folds.value_counts().min() < 2:
+        return None
+    return folds.to_numpy(str)
+
+
+def _embedded(table: "pd.DataFrame", answers: Sequence[str], measured: str) -> tuple[str, "Figure"]:
+    """Return the answers of each row in the plane, coloured by what was measured."""
+    some = table[np.isfinite(table[list(answers)].to_numpy(float)).all(axis=1)]
+    some = some.iloc[:: -(-len(some) // MOST_EMBEDDED) or 1]
+    outputs = some[list(answers)].to_numpy(float)
+    figure = embedding(outputs, some[measured].to_numpy(), _folds(some), label=measured)
+    return f"{len(answers)} answers of {len(some):,} sequences by t-SNE.", figure
+
+
+def of_kmers(name: str, table: "pd.DataFrame") -> Section:
+    """Return the spectrum of counted k-mers, and the most frequent ones."""
+    counts = table["count"].to_numpy()
+    text = f"{len(counts):,} different k-mers, {counts.sum():,} in all."
+    spectrum = ("How many k-mers occur how often.", kmer_spectrum({name: counts}))
+    first = np.argsort(-counts, kind="stable")[:MOST_ROWS]
+    return Section(f"{name}: k-mers", text, [spectrum], [("The most frequent.", table.iloc[first])])
 
 
 def _reader(path: Path) -> Callable[[Path, int], Section] | None:
@@ -258,10 +301,12 @@ def _json(path: Path, examples: int) -> Section:
 
 
 def _table(path: Path, examples: int) -> Section:
-    table = read_table(path, text=["ref", "alt", "id", "name", "chrom"])
+    table = read_table(path, text=["ref", "alt", "id", "name", "chrom", "kmer"])
     columns = [str(column) for column in table.columns]
     if any(column.startswith("diff") for column in columns) and "chrom" in columns:
         return of_variants(path.name, table)
+    if columns == ["kmer", "count"]:
+        return of_kmers(path.name, table)
     if any(column.startswith("y_hat") for column in columns):
         return of_predictions(path.name, table)
     return Section(path.name, f"{len(table):,} rows.", tables=[("", table)])

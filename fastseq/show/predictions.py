@@ -8,7 +8,7 @@ from scipy.stats import gaussian_kde
 from fastseq._lazy import load
 from fastseq.arrays import check
 from fastseq.errors import ShapeError
-from fastseq.show.canvas import BLUE, GREY, ORANGE, Table, columns_of, palette, panels
+from fastseq.show.canvas import BLUE, GREY, ORANGE, Table, color_bar, columns_of, palette, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,9 +75,9 @@ def predicted_against_measured(
     shown = np.ma.masked_equal(density.T, 0)
     norm = load("matplotlib.colors").LogNorm(vmin=1, vmax=max(2, density.max()))
     mesh = axes.pcolormesh(x_edges, y_edges, shown, norm=norm, cmap="viridis", rasterized=True)
-    figure.colorbar(mesh, ax=axes, label="sequences", fraction=0.046, pad=0.02)
+    color_bar(mesh, axes, "sequences")
     low, high = max(x.min(), y.min()), min(x.max(), y.max())
-    axes.plot([low, high], [low, high], color=GREY, linewidth=1, linestyle="--")
+    axes.plot([low, high], [low, high], color=ORANGE, linewidth=1, linestyle="--")
     constant = x.std() == 0 or y.std() == 0
     fit = "r is undefined" if constant else f"r = {np.corrcoef(x, y)[0, 1]:.3f}"
     note = f", {dropped:,} not finite" if dropped else ""
@@ -238,7 +238,7 @@ def _colour_by(
         ends = {"vmin": classes.min(), "vmax": classes.max(), "cmap": "cividis"}
         drawn = panel.scatter(*points.T, c=labels, **ends, **style)
         if panel.get_subplotspec().is_last_col():
-            panel.figure.colorbar(drawn, ax=panel, label=name, fraction=0.046, pad=0.02)
+            color_bar(drawn, panel, name)
         return
     for value, color in zip(classes, palette(len(classes))):
         panel.scatter(*points[labels == value].T, c=color, label=str(value), **style)

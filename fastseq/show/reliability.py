@@ -94,6 +94,8 @@ def length_weights(
     axes[0].axhline(1 / len(ks), color="black", linewidth=0.8, linestyle=":", label="equal")
     axes[0].set_xticks(at, [str(k) for k in ks])
     axes[0].set(xlabel="k", ylabel="length weight")
+    axes[0].margins(y=0.2)
+    axes[0].legend(frameon=False)
     for (name, values), color in zip((per_k or {}).items(), palette(len(per_k or {}))):
         axes[1].plot(sorted(values), [values[k] for k in sorted(values)], "o-", color=color,
                      label=name)  # fmt: skip

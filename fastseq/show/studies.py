@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastseq.show.comparison import correlation_matrix, subset_heatmap
+from fastseq.show.comparison import correlation_matrix, rank_shares, subset_heatmap
 from fastseq.show.reliability import kld_against_snr, length_weights
 from fastseq.show.report import Section
 
@@ -44,6 +44,12 @@ def of_evaluation(name: str, found: Mapping[str, Any]) -> Section:
         if each.get("subsets"):
             figures.append(("r² by model and subset.", subset_heatmap(each["subsets"], label="r²")))
         names = [path.rpartition("/")[2] for path in each["correlations"]["names"]]
+        for kind, ranks in each.get("bootstrap", {}).items():
+            picture = rank_shares(
+                np.array(ranks["shares"], float), np.array(ranks["scores"], float), names,
+                draws=ranks["draws"], label=f"{kind} score",
+            )  # fmt: skip
+            figures.append((f"Ranks over bootstraps, {kind} score.", picture))
         if len(names) > 1:
             matrix = np.array(each["correlations"]["pearson"], float)
             figures.append(

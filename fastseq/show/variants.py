@@ -74,10 +74,11 @@ def variant_lollipops(
     axes.axhline(0, color="black", linewidth=0.6)
     for i in np.argsort(-abs(effect), kind="stable")[:label_top]:
         text = f"{_short(columns['ref'][shown][i])}>{_short(columns['alt'][shown][i])}"
-        up = effect[i] >= 0
+        # beside its head: labels of neighbours, one below the other, stay apart
+        left = pos[i] > 0.85 * pos.max() + 0.15 * pos.min()
         axes.annotate(
-            text, (pos[i], effect[i]), (0, 5 if up else -5), textcoords="offset points",
-            ha="center", va="bottom" if up else "top", fontsize="x-small",
+            text, (pos[i], effect[i]), (-5 if left else 5, 0), textcoords="offset points",
+            ha="right" if left else "left", va="center", fontsize="x-small",
         )  # fmt: skip
     axes.margins(y=0.15)
     axes.ticklabel_format(axis="x", style="plain", useOffset=False)

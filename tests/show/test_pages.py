@@ -139,6 +139,8 @@ def test_an_evaluation_of_several_models_shows_all_of_it(tmp_path):
                       "notes": [], "subsets": {"all": subset}},
         "each": {"models": {"x/a": {"pearson": 0.9}, "x/b": {"pearson": 0.8}}, "weights": {},
                  "subsets": {"x/a": {"all": 0.81}, "x/b": {"all": 0.64}},
+                 "bootstrap": {"pearson": {"draws": 9, "shares": [[1, 0], [0, 1]],
+                                           "scores": [[0.7, 0.5], [0.8, 0.6], [0.9, 0.7]]}},
                  "correlations": {"names": ["x/a", "x/b"], "pearson": [[1, 0.5], [0.5, 1]]}},
     }  # fmt: skip
     (tmp_path / "judged.json").write_text(json.dumps(found))
@@ -146,7 +148,8 @@ def test_an_evaluation_of_several_models_shows_all_of_it(tmp_path):
     captions = [caption for caption, _ in section.tables]
     assert captions == ["Of the prediction.", "Of the challenge.", "By subset.", "Of each model."]
     assert section.text.endswith("over the rest: low.")
-    (_, heatmap), (_, figure) = section.figures
+    (_, heatmap), (_, ranks), (_, figure) = section.figures
+    assert [text.get_text() for text in ranks.axes[0].get_yticklabels()] == ["a", "b"]
     assert [text.get_text() for text in heatmap.axes[0].get_yticklabels()] == ["x/a", "x/b"]
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["a", "b"]
 
@@ -159,6 +162,30 @@ def test_several_divergences_are_lines_of_one_picture(tmp_path):
     ((_, figure),) = section.figures
     assert len(figure.axes[0].lines) >= 2
     assert section.tables[0][1]["k = 4"] == [0.2, 0.2]
+
+
+def test_folds_stand_beside_each_other_and_answers_are_drawn_in_the_plane(tmp_path):
+    table = pd.DataFrame(RNG.normal(size=(40, 3)), columns=["y_hat_a", "y_hat_b", "y_hat_c"])
+    table = table.assign(y=table["y_hat_a"], fold=["train"] * 30 + ["validation"] * 10)
+    table.to_csv(tmp_path / "y.tsv", sep="\t", index=False)
+    (section,) = sections_of([tmp_path / "y.tsv"])
+    figures = dict(section.figures)
+    titles = ["train, n = 30", "validation, n = 10"]
+    assert [axes.get_title() for axes in figures["Kernel densities."].axes] == titles
+    drawn = figures["3 answers of 40 sequences by t-SNE."]
+    assert [axes.get_title() for axes in drawn.axes[:2]] == titles
+    # a fold of one row has no density of its own
+    table.assign(fold=["train"] * 39 + ["other"]).to_csv(tmp_path / "y.tsv", sep="\t", index=False)
+    (section,) = sections_of([tmp_path / "y.tsv"])
+    assert len(dict(section.figures)["Kernel densities."].axes) == 1
+
+
+def test_counted_kmers_are_a_spectrum_and_the_most_frequent(tmp_path):
+    (tmp_path / "kmers.tsv").write_text("kmer\tcount\nAA\t3\nNA\t1\nTT\t9\n")
+    (section,) = sections_of([tmp_path / "kmers.tsv"])
+    assert section.text == "3 different k-mers, 13 in all."
+    assert [caption for caption, _ in section.figures] == ["How many k-mers occur how often."]
+    assert section.tables[0][1]["kmer"].tolist() == ["TT", "AA", "NA"]
 
 
 def test_predictions_of_several_models_are_correlated(tmp_path):
