@@ -34,7 +34,7 @@ MOST_FLOATS = 1 << 24
 # `resolve` thinks in bytes, of which a core moves about as many a second as this many operations
 OPERATIONS = 64
 # speed over PyTorch's on full maps: of differences; of full maps by Winograd's products and by the
-# other native convolutions; what a reference, kept open, takes beside a forward pass
+# other native convolutions; what a reference, kept open, takes beside a pass by direct sums
 NATIVE_RATE, TORCH_RATE = 1.6, 0.5
 FEWER_PRODUCTS, DIRECT, OPEN = 2.1, 1.25, 1.6
 NATIVE_STEP, TORCH_STEP, EDIT_OPERATIONS = 5e6, 12e6, 6e4
@@ -250,7 +250,8 @@ class DeltaEngine:
         rate, step = (TORCH_RATE, TORCH_STEP) if self.slow else (NATIVE_RATE, NATIVE_STEP)
         each = changed / rate + self.bound.suffix
         together = self._together if edits < EDITS_ALONE else 1
-        once = OPEN * full + step * len(self.chain.steps) / together
+        reference = OPEN * self.bound.full / (DIRECT if self._references.is_native else 1)
+        once = reference + step * len(self.chain.steps) / together
         return Cost((edits + 1) * full, once + edits * (each + EDIT_OPERATIONS))
 
     @cached_property

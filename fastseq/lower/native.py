@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fastseq._native import conv as native
 from fastseq.lower import ops
-from fastseq.lower.winograd import chosen, pack
+from fastseq.lower.winograd import Scheme, chosen, pack
 from fastseq.threads import run
 
 ACTIVATIONS = {"none": 0, "relu": 1, "leaky_relu": 2, "prelu": 2, "silu": 3, "sigmoid": 4}
@@ -77,15 +77,20 @@ def _lines(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Conv(Layer):
-    """A convolution of all channels with its bias, skip, activation and maxima of a pool."""
+    """A convolution of all channels with its bias, skip, activation and maxima of a pool.
+
+    ``direct`` asks for the direct sum, in which equal windows have equal results to the last bit.
+    """
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, length_in: int, length: int,
         *, stride: int, before: int, dilation: int, activation: ops.Activation,
-        parameter: ops.Parameter, pool: int, dtype: torch.dtype,
+        parameter: ops.Parameter, pool: int, dtype: torch.dtype, direct: bool = False,
     ) -> None:  # fmt: skip
         channels, channels_in, kernel = weight.shape
-        scheme = chosen(kernel, stride, dilation, channels_in, channels, length, dtype)
+        scheme = Scheme(1, 1, kernel) if direct else chosen(
+            kernel, stride, dilation, channels_in, channels, length, dtype
+        )  # fmt: skip
         words = channels_in // (2 if dtype is torch.bfloat16 else 1)
         all_tiles = -(-(length // pool * pool) // scheme.step)
         fitting = max(1, BLOCK_BYTES // 4 // (scheme.points * (words * stride + native.BLOCK)))

@@ -62,9 +62,11 @@ class References:
         weight, bias = given["weight"], given["bias"]
         if step.inputs == (0,) and step.dilation == 1:
             return native.Stem(weight, bias, self.table, step.length_in, step.shape[1], **sizes)
+        # fewer products would round equal windows apart, and a tie of maxima is then no tie
         return native.Conv(
-            weight, bias, step.length_in, step.shape[1], dilation=step.dilation, **sizes
-        )
+            weight, bias, step.length_in, step.shape[1], dilation=step.dilation, direct=True,
+            **sizes,
+        )  # fmt: skip
 
     def __call__(self, codes: Codes) -> Reference:
         """Return what sequences give; codes are uint8, (n, length)."""

@@ -12,6 +12,7 @@ from fastseq.lower.incremental import DeltaEngine
 from tests.lower.networks import TABLE, networks
 from tests.reference.effects import effects, substitutions
 
+EPSILON = np.finfo(np.float32).eps
 NATIVE = {"activations": tuple(ACTIVATIONS), "grouped": False}
 
 
@@ -42,17 +43,20 @@ def table_of(words):
 
 
 def compare(graph, codes, edits, *engines):
-    """Hold engines to 1e-4 of the median effect, or to the float32 forward's own error."""
+    """Hold engines to 1e-4 of the median effect, or to the float32 forward's own error.
+
+    Where no edit has an effect in float64, they may show one in the answer's last digits.
+    """
     ref, true = effects(graph, TABLE, codes, *edits)
     ref32, full = effects(graph, TABLE, codes, *edits, dtype=torch.float32)
     size = np.abs(true)
     seen = size[size > 1e-9 * size.max(initial=0)]
-    own = max(np.abs(full - true).max(), np.abs(ref32 - ref).max())
-    limit = max(1e-4 * np.median(seen) if len(seen) else 0, 2 * own)
+    own = np.abs(full - true).max(initial=0)
+    least = 1e-4 * np.median(seen) if len(seen) else 4 * EPSILON * np.abs(ref).max()
     for engine in engines or (DeltaEngine(graph, TABLE),):
         y, fast = engine.effects(codes, *edits)
         assert np.abs(y - ref).max() <= 2 * np.abs(ref32 - ref).max() + 1e-5 * np.abs(ref).max()
-        assert np.abs(fast - true).max() <= limit
+        assert np.abs(fast - true).max(initial=0) <= max(least, own)
 
 
 @given(networks(walls=True), st.integers(0, 99))
