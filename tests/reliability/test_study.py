@@ -89,7 +89,9 @@ def test_findings_and_figures(tmp_path):
     assert "the first is better" in text
     assert "Simpson" in text
     paths = study.figures.draw(many, found, tmp_path, ks=study.KS)
-    assert [path.name for path in paths] == ["figure2.png", "figure3.png", "figure4.png"]
+    assert [path.stem for path in paths] == [
+        "figure2-auroc", "figure2-kld", "figure4-weighted", "figure4-thresholded", "figure3",
+    ]  # fmt: skip
     assert all(path.stat().st_size > 5000 for path in paths)
 
 
