@@ -7,6 +7,7 @@ after the last.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,17 @@ from numpy.typing import NDArray
 
 from fastseq._lazy import load
 from fastseq.arrays import Codes
-from fastseq.errors import FormatError, ResumeError, UnreadableFileError
+from fastseq.errors import (
+    FastseqError,
+    FormatError,
+    MissingFileError,
+    ResumeError,
+    UnreadableFileError,
+)
 from fastseq.io.files import replacing
+from fastseq.io.manifest import MANIFEST, check_same_run, read_manifest, write_manifest
 from fastseq.io.maps import Maps, arrays_of, maps_of, read_maps, write_maps
 
-MANIFEST = "manifest.json"
 KIND = "fastseq-map-shards-1"
 # sequences of a shard: 256 x 4 x 2,114 values of one task are 9 MB
 SHARD = 256
@@ -32,6 +39,12 @@ def are_shards(path: str | PathLike) -> bool:
     return Path(path).is_dir() or str(path).endswith(("/", ".zarr"))
 
 
+def slices(rows: int, size: int) -> Iterator[slice]:
+    """Yield the rows of every shard."""
+    for first in range(0, rows, size):
+        yield slice(first, min(first + size, rows))
+
+
 def write_shards(
     path: str | PathLike,
     names: tuple[str, ...],
@@ -39,10 +52,11 @@ def write_shards(
     make: Callable[[slice], Maps],
     identity: Mapping[str, Any],
     *,
+    shard: int = SHARD,
     resume: bool = False,
-    progress: Callable[[int], Iterator[slice]] | None = None,
-) -> None:
-    """Write the maps of a set shard by shard.
+    progress: Callable[[int, int], Iterator[slice]] = slices,
+) -> dict[str, Any]:
+    """Write the maps of a set shard by shard; return the manifest.
 
     Parameters
     ----------
@@ -54,10 +68,12 @@ def write_shards(
         From a slice of rows to their maps; called for missing shards only.
     identity : mapping
         What the run is, in JSON values; shards of another identity are never mixed in.
+    shard : int
+        Sequences in a shard, of which one at a time is in memory.
     resume : bool
         Whether a run that is there already may be continued.
-    progress : callable, optional
-        From a number of rows to slices of `SHARD`, told as they are done.
+    progress : callable
+        From a number of rows and the size of a shard to its slices, told as they are done.
 
     Raises
     ------
@@ -69,79 +85,81 @@ def write_shards(
         ``.zarr`` without zarr.
     """
     home = Path(path)
-    store = _Zarr(home) if home.suffix == ".zarr" else _Folder(home)
+    store = _store(home, len(codes), shard)
+    run = json.loads(json.dumps({**identity, "rows": len(codes), "shard": shard}))
     try:
         home.mkdir(parents=True, exist_ok=True)
+        held = list(home.iterdir())
     except OSError as error:
         raise UnreadableFileError(f"{path}: cannot be made: {error.strerror}") from error
-    run = {"kind": KIND, "rows": len(codes), "shard": SHARD, "identity": dict(identity)}
-    _begin(home, json.loads(json.dumps(run)), resume)
-    for number, rows in enumerate(progress(len(codes)) if progress else slices(len(codes))):
-        if not store.has(number):
-            store.write(number, make(rows), names, codes)
-    _write_manifest(home, {**run, "complete": True})
-
-
-def slices(rows: int) -> Iterator[slice]:
-    """Yield the rows of every shard."""
-    for first in range(0, rows, SHARD):
-        yield slice(first, min(first + SHARD, rows))
+    if (home / MANIFEST).exists():
+        check_same_run(home, run, resume=resume)
+    elif [file for file in held if file.suffix != ".tmp"]:
+        raise ResumeError(f"{path}: holds other files; choose another folder")
+    manifest = {"kind": KIND, "complete": False, "identity": run}
+    try:
+        if not (home / MANIFEST).exists():
+            write_manifest(home, manifest)
+        for number, rows in enumerate(progress(len(codes), shard)):
+            if not store.has(number):
+                store.write(number, make(rows), names, codes)
+    except FastseqError:
+        if not store.has_any():  # a run that cannot be begun takes no folder
+            (home / MANIFEST).unlink(missing_ok=True)
+            with suppress(OSError):
+                home.rmdir()
+        raise
+    for left_behind in home.rglob("*.tmp"):
+        left_behind.unlink(missing_ok=True)
+    manifest["complete"] = True
+    write_manifest(home, manifest)
+    return manifest
 
 
 def holds_shards(path: str | PathLike) -> bool:
     """Return whether a folder is one that `write_shards` has begun or finished."""
     try:
-        _manifest(Path(path))
-    except FormatError:
+        return read_manifest(path).get("kind") == KIND
+    except (FormatError, MissingFileError):
         return False
-    return True
 
 
-def read_shards(path: str | PathLike) -> Maps:
-    """Return the maps of a folder or Zarr group that is complete.
+def each_shard(path: str | PathLike) -> Iterator[Maps]:
+    """Yield the maps of a folder or Zarr group shard by shard, one at a time in memory.
 
     Raises
     ------
-    FormatError
-        It is no such folder, or its run has not ended.
+    MissingFileError, FormatError
+        It is no such folder, a shard is damaged, or its run has not ended.
     """
     home = Path(path)
-    manifest = _manifest(home)
+    manifest = read_manifest(home)
+    if manifest.get("kind") != KIND:
+        raise FormatError(f"{home}: {MANIFEST} is not that of maps")
     if not manifest.get("complete"):
         raise FormatError(f"{path}: its run has not ended; go on with --resume")
-    store = _Zarr(home) if home.suffix == ".zarr" else _Folder(home)
-    return store.read(-(-manifest["rows"] // manifest["shard"]))
+    rows, shard = manifest["identity"]["rows"], manifest["identity"]["shard"]
+    store = _store(home, rows, shard)
+    return (store.read(number) for number in range(-(-rows // shard)))
 
 
-def _begin(home: Path, run: dict[str, Any], resume: bool) -> None:
-    if not (home / MANIFEST).exists():
-        if any(home.iterdir()):
-            raise ResumeError(f"{home}: holds other files; choose another folder")
-        _write_manifest(home, {**run, "complete": False})
-        return
-    theirs = _manifest(home)
-    theirs.pop("complete", None)
-    if not resume:
-        raise ResumeError(f"{home}: already holds a run; resume it or choose another folder")
-    if theirs != run:
-        mine, other = run["identity"], theirs.get("identity", {})
-        differ = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
-        raise ResumeError(f"{home}: holds another run; {', '.join(differ) or 'rows'} differ")
+def read_shards(path: str | PathLike) -> Maps:
+    """Return the maps of a folder or Zarr group that is complete, as one.
+
+    Raises
+    ------
+    MissingFileError, FormatError
+        As `each_shard`.
+    """
+    parts = [arrays_of(maps) for maps in each_shard(path)]
+    if not parts:
+        raise FormatError(f"{path}: holds no sequences")
+    joined = {n: np.concatenate([part[n] for part in parts]) for n in BY_ROW if n in parts[0]}
+    return maps_of({**parts[0], **joined})
 
 
-def _manifest(home: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((home / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{home}: no {MANIFEST} of maps can be read there ({error})") from error
-    if not isinstance(found, dict) or found.get("kind") != KIND:
-        raise FormatError(f"{home}: {MANIFEST} is not that of maps")
-    return found
-
-
-def _write_manifest(home: Path, manifest: Mapping[str, Any]) -> None:
-    with replacing(home / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1))
+def _store(home: Path, rows: int, shard: int) -> "_Folder | _Zarr":
+    return _Zarr(home, rows, shard) if home.suffix == ".zarr" else _Folder(home)
 
 
 class _Folder:
@@ -156,45 +174,64 @@ class _Folder:
     def has(self, number: int) -> bool:
         return self._part(number).exists()
 
+    def has_any(self) -> bool:
+        return any(self.home.glob("part-*.npz"))
+
     def write(self, number: int, maps: Maps, names: tuple[str, ...], codes: Codes) -> None:
         write_maps(self._part(number), maps)
 
-    def read(self, shards: int) -> Maps:
-        parts = [arrays_of(read_maps(self._part(number))) for number in range(shards)]
-        joined = {n: np.concatenate([part[n] for part in parts]) for n in BY_ROW if n in parts[0]}
-        return maps_of({**parts[0], **joined})
+    def read(self, number: int) -> Maps:
+        return read_maps(self._part(number))
 
 
 class _Zarr:
     """Shards as chunks of the arrays of a Zarr group; a shard counts once its mark is written."""
 
-    def __init__(self, home: Path) -> None:
-        self.home, self._zarr = home, load("zarr")
+    def __init__(self, home: Path, rows: int, shard: int) -> None:
+        self.home, self.rows, self.shard, self._zarr = home, rows, shard, load("zarr")
 
     def _mark(self, number: int) -> Path:
         return self.home / "done" / f"{number:05d}"
 
+    def _slice(self, number: int) -> slice:
+        return slice(number * self.shard, min((number + 1) * self.shard, self.rows))
+
     def has(self, number: int) -> bool:
         return self._mark(number).exists()
 
+    def has_any(self) -> bool:
+        return (self.home / "zarr.json").exists()
+
     def write(self, number: int, maps: Maps, names: tuple[str, ...], codes: Codes) -> None:
-        rows = slice(number * SHARD, number * SHARD + len(maps))
-        made = arrays_of(maps)
-        if not (self.home / "zarr.json").exists():
-            self._create(made, names, codes)
-        group = self._zarr.open_group(self.home, mode="r+")
-        for name in ("values", "y_ref"):
-            if name in made:
-                group[name][rows] = made[name]
-        self._mark(number).parent.mkdir(exist_ok=True)
-        with replacing(self._mark(number)) as temporary:
-            temporary.write_bytes(b"")
+        made, rows = arrays_of(maps), self._slice(number)
+        with self._told():
+            if not self.has_any():
+                self._create(made, names, codes)
+            group = self._zarr.open_group(self.home, mode="r+")
+            for name in ("values", "y_ref"):
+                if name in made:
+                    group[name][rows] = made[name]
+            self._mark(number).parent.mkdir(exist_ok=True)
+            with replacing(self._mark(number)) as temporary:
+                temporary.write_bytes(b"")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell of a full or read-only disk as all writers do."""
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, FastseqError) or error.errno is None:
+                raise
+            raise UnreadableFileError(
+                f"{self.home}: cannot be written: {error.strerror}"
+            ) from error
 
     def _create(self, made: Mapping[str, NDArray], names: tuple[str, ...], codes: Codes) -> None:
         """Make the arrays, and the group's own file last: without it, all are made again."""
-        text = np.frombuffer("\n".join(names).encode(), np.uint8)
+        text = np.frombuffer(json.dumps(names).encode(), np.uint8)
         for name, given in (("names", text), ("codes", codes)):
-            chunks = tuple(max(1, size) for size in given.shape)
+            chunks = (self.shard, codes.shape[1]) if given is codes else given.shape
             array = self._zarr.create_array(
                 self.home / name, shape=given.shape, dtype="uint8", chunks=chunks, overwrite=True
             )
@@ -203,16 +240,19 @@ class _Zarr:
             if name in made:
                 each = made[name].shape[1:]
                 self._zarr.create_array(
-                    self.home / name, shape=(len(codes), *each), dtype="float32",
-                    chunks=(SHARD, *each), overwrite=True,
+                    self.home / name, shape=(self.rows, *each), dtype="float32",
+                    chunks=(self.shard, *each), overwrite=True,
                 )  # fmt: skip
         single = {name: made[name].tolist() for name in ("kind", "start", "method", "tasks")}
         self._zarr.create_group(self.home, attributes=single)
 
-    def read(self, shards: int) -> Maps:
-        group = self._zarr.open_group(self.home, mode="r")
-        held = (name for name in BY_ROW if (self.home / name).exists())
-        arrays = {name: group[name][:] for name in held}
-        names = arrays["names"].tobytes().decode().split("\n")
+    def read(self, number: int) -> Maps:
+        rows = self._slice(number)
+        try:
+            group = self._zarr.open_group(self.home, mode="r")
+            held = {n: group[n][rows] for n in BY_ROW[1:] if (self.home / n).exists()}
+            names = json.loads(group["names"][:].tobytes())[rows]
+        except (KeyError, ValueError, OSError) as error:
+            raise FormatError(f"{self.home}: its arrays are damaged ({error})") from error
         attributes = {name: np.array(value) for name, value in group.attrs.items()}
-        return maps_of({**arrays, **attributes, "names": np.array(names, dtype=str)})
+        return maps_of({**held, **attributes, "names": np.array(names, dtype=str)})

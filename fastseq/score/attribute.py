@@ -1,10 +1,10 @@
 """Which bases matter: maps over sequences, all of one result type."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastseq.arrays import Codes, Text
 from fastseq.errors import OptionError
+from fastseq.io.map_shards import SHARD
 from fastseq.io.maps import Maps, write_arrays, write_maps
 from fastseq.lower.ensemble import Runnable, lower_all
 from fastseq.lower.plan import Plan, Precision
@@ -22,18 +23,19 @@ from fastseq.score.gradients import (
     Baseline,
     TaskScore,
     deeplift_shap,
+    float_one_hot,
     integrated_gradients,
-    one_hot,
     smooth_grad,
 )
 from fastseq.score.gradients import baselines as baselines_of
 from fastseq.score.ism import saturation_mutagenesis
 from fastseq.score.predict import as_rows
+from fastseq.score.sharded import STEP, write_sharded
 
 Method = Literal["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_shap"]
 METHODS: tuple[str, ...] = get_args(Method)
 # rows between two steps of the progress bar; those with baselines of their own take more memory
-BLOCK, SMALL_BLOCK = 1024, 64
+BLOCK, SMALL_BLOCK = 1024, STEP
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,17 +73,22 @@ class Attributions:
     @property
     def observed(self) -> NDArray[np.float32]:
         """Hypothetical at the observed base, float32, (n, length); 0 at unknown bases."""
-        return (self.hypothetical * one_hot(self.codes)).sum(1)
+        return (self.hypothetical * float_one_hot(self.codes)).sum(1)
 
     @property
     def contributions(self) -> NDArray[np.float32]:
         """Raw at the observed base, float32, (n, length): what adds up to the score."""
-        return (self.raw * one_hot(self.codes)).sum(1)
+        return (self.raw * float_one_hot(self.codes)).sum(1)
 
     @property
     def attributions(self) -> NDArray[np.float32]:
         """The same as `observed`, the name other results use."""
         return self.observed
+
+    def maps(self, names: Sequence[str] | None = None) -> Maps:
+        """Return the raw map as maps with names; numbers where not given."""
+        named = tuple(map(str, range(len(self.codes)) if names is None else names))
+        return Maps(named, self.codes, self.raw[:, None], 0, self.method, (self.task,))
 
     def save(self, path: str | PathLike, *, names: Sequence[str] | None = None) -> None:
         """Write the maps as an .npz file that `fastseq kld` and `fastseq report` read.
@@ -93,8 +100,7 @@ class Attributions:
         UnreadableFileError
             The folder does not take files.
         """
-        names = tuple(map(str, range(len(self.codes)))) if names is None else tuple(names)
-        write_maps(path, Maps(names, self.codes, self.raw[:, None], 0, self.method, (self.task,)))
+        write_maps(path, self.maps(names))
 
     def save_modisco(self, folder: str | PathLike) -> None:
         """Write ``ohe.npz`` and ``shap.npz``, which TF-MoDISco-lite reads.
@@ -102,10 +108,23 @@ class Attributions:
         One-hot and hypothetical maps, float32 (n, 4, length), each under the name ``arr_0``:
         ``modisco motifs -s ohe.npz -a shap.npz -n 2000 -o results.h5``.
         """
-        for name, array in (("ohe", one_hot(self.codes)), ("shap", self.hypothetical)):
+        for name, array in (
+            ("ohe", float_one_hot(self.codes)),
+            ("shap", self.hypothetical),
+        ):
             write_arrays(Path(folder) / f"{name}.npz", {"arr_0": array})
 
 
+@overload
+def attribute(
+    model: Runnable | Sequence[Runnable],
+    seqs: Text,
+    method: Method = "saliency",
+    *,
+    output: str | PathLike,
+    **options: Any,
+) -> dict[str, Any]: ...
+@overload
 def attribute(
     model: Runnable | Sequence[Runnable],
     seqs: Text,
@@ -123,7 +142,29 @@ def attribute(
     device: str | torch.device | None = None,
     precision: Precision | None = None,
     progress: bool = False,
-) -> Attributions:
+) -> Attributions: ...
+def attribute(  # pyright: ignore[reportInconsistentOverload] - these are its options
+    model: Runnable | Sequence[Runnable],
+    seqs: Text,
+    method: Method = "saliency",
+    *,
+    task: int | str | None = None,
+    baselines: Baseline | None = None,
+    n: int = 20,
+    steps: int = 32,
+    noise: float = 0.15,
+    seed: int = 0,
+    row_offset: int = 0,
+    strands: Literal["forward", "both"] = "forward",
+    output: str | PathLike | None = None,
+    names: Sequence[str] | None = None,
+    resume: bool = False,
+    shard: int = SHARD,
+    batch_size: int | None = None,
+    device: str | torch.device | None = None,
+    precision: Precision | None = None,
+    progress: bool = False,
+) -> Attributions | dict[str, Any]:
     """Return how much each base of each sequence matters to one task.
 
     Parameters
@@ -150,19 +191,24 @@ def attribute(
     row_offset : int
         Number of the first row in a larger set, whose shuffles and noise these rows then get.
     strands : {"forward", "both"}
+    output, names, resume, shard
+        As for `fastseq.saturation_mutagenesis`: a set of any size is written as it is made.
     batch_size, device, precision, progress
         As for `fastseq.predict`.
 
     Returns
     -------
-    Attributions
+    Attributions, or with ``output`` its manifest
 
     Raises
     ------
     LengthError, SequenceError, ModelError
         As for `fastseq.predict`.
     OptionError
-        Another method or baseline, no such task, or none chosen of several.
+        Another method or baseline, no such task, or none chosen of several; ``output`` is the
+        name of one file.
+    ResumeError, UnreadableFileError
+        As for `fastseq.saturation_mutagenesis`.
     MissingExtraError
         DeepLIFT/SHAP without tangermeme.
 
@@ -188,19 +234,43 @@ def attribute(
     plans = lower_all(model, length=codes.shape[1], sequences=mutants, **options)
     number = _task(plans[0], task)
     name = plans[0].target_spec.tasks[number]
-    if method == "ism":
-        reduce = None if plans[0].positions is None else "sum"
-        result = saturation_mutagenesis(
-            plans, codes, scale="logit", reduce=reduce, strands=strands, progress=progress
-        )
-        raw = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
-        raw[:, :, result.start : result.end] = result.effect[:, number]
-        return Attributions(codes, raw, method, name)
     views = Views(strands)
     views.warn_untrained_strands(plans)
     run = _Gradients(method, number, baselines, n, steps, noise, seed, row_offset)
-    raw, missing = _mean_over_views(run, plans, codes, views, progress)
-    return Attributions(codes, raw, method, name, missing if run.is_complete else None)
+
+    def explain(rows: slice, progress: bool) -> Attributions:
+        part, missing = codes[rows], None
+        if method == "ism":
+            raw = _effects(plans, part, number, strands, progress)
+        else:
+            placed = replace(run, row_offset=row_offset + rows.start)
+            raw, missing = _mean_over_views(placed, plans, part, views, progress)
+        return Attributions(part, raw, method, name, missing if run.is_complete else None)
+
+    if output is None:
+        return explain(slice(0, len(codes)), progress)
+    return write_sharded(
+        output, codes, plans, lambda rows, named: explain(rows, False).maps(named),
+        {**vars(run), "task": number, "tasks": [name], "strands": strands},
+        names=names, shard=shard, resume=resume, progress=progress,
+    )  # fmt: skip
+
+
+def _effects(
+    plans: Sequence[Plan],
+    codes: Codes,
+    task: int,
+    strands: Literal["forward", "both"],
+    progress: bool,
+) -> NDArray[np.float32]:
+    """Return the effects of substitutions on one task's score, (n, 4, length); 0 in flanks."""
+    reduce = None if plans[0].positions is None else "sum"
+    result = saturation_mutagenesis(
+        plans, codes, scale="logit", reduce=reduce, strands=strands, progress=progress
+    )
+    raw = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
+    raw[:, :, result.start : result.end] = result.effect[:, task]
+    return raw
 
 
 @dataclass(frozen=True)

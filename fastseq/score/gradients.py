@@ -14,6 +14,7 @@ from fastseq.arrays import UNKNOWN, Codes
 from fastseq.errors import OptionError
 from fastseq.lower.plan import Plan
 from fastseq.models.specs import Strand
+from fastseq.sequence.encode import one_hot
 from fastseq.sequence.shuffle import shuffle
 
 Baseline: TypeAlias = Literal["zeros", "uniform", "shuffle"]
@@ -53,9 +54,9 @@ class TaskScore(nn.Module):
         return score.flatten(1).sum(1, keepdim=True) if score.ndim > 1 else score[:, None]
 
 
-def one_hot(codes: Codes) -> NDArray[np.float32]:
-    """Return float32 one-hot, (..., 4, length); unknown bases are zero."""
-    return (codes[..., None, :] == np.arange(4, dtype=np.uint8)[:, None]).astype(np.float32)
+def float_one_hot(codes: Codes) -> NDArray[np.float32]:
+    """Return one-hot as networks read it, float32, (n, 4, length); unknown bases are zero."""
+    return np.asarray(one_hot(codes, dtype="float32"), np.float32)
 
 
 def baselines(
@@ -74,7 +75,7 @@ def baselines(
     if kind == "shuffle":
         shuffled = shuffle(spec.variable_part(codes), 2, n, seed=seed, row_offset=row_offset)
         flat = spec.place(shuffled.reshape(-1, spec.variable))
-        return one_hot(flat.reshape(len(codes), n, spec.length))
+        return float_one_hot(flat).reshape(len(codes), n, 4, spec.length)
     if kind in ("zeros", "uniform"):
         # an unknown base stays one, so that nothing is lost there
         fill = np.where(codes < UNKNOWN, 0.0 if kind == "zeros" else 0.25, 0.0)
@@ -86,7 +87,8 @@ def smooth_grad(
     score: TaskScore, plan: Plan, codes: Codes, n: int, noise: float, *, seed: int, row_offset: int
 ) -> NDArray[np.float32]:
     """Return the mean gradient over ``n`` draws of Gaussian noise on the one-hot input."""
-    hot, total = one_hot(codes), np.zeros((len(codes), 4, codes.shape[1]), np.float32)
+    hot = float_one_hot(codes)
+    total = np.zeros_like(hot)
     streams = [np.random.default_rng([seed, row_offset + row]) for row in range(len(codes))]
     for _ in range(n):
         draw = np.stack([stream.normal(0, noise, hot.shape[1:]) for stream in streams])
@@ -112,7 +114,7 @@ def integrated_gradients(
     what it is at the baseline's. At the observed letters these add up to the score minus the mean
     score of the baselines, save what is missing.
     """
-    hot = one_hot(codes)
+    hot = float_one_hot(codes)
     places, weights = np.polynomial.legendre.leggauss(steps)
     total = np.zeros_like(hot)
     for one in np.moveaxis(base, 1, 0):
@@ -130,7 +132,7 @@ def deeplift_shap(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return what `integrated_gradients` returns, by tangermeme's DeepLIFT/SHAP."""
     tangermeme = load("tangermeme.deep_lift_shap")
-    hot = one_hot(codes)
+    hot = float_one_hot(codes)
 
     def uniform(x: Tensor, n: int = 1, random_state: int | None = None) -> Tensor:
         return (x.sum(1, keepdim=True) / 4).expand_as(x)[:, None].expand(-1, n, -1, -1)

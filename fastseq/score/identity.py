@@ -1,9 +1,12 @@
 """What a run is, as JSON values: a folder of results takes parts of one identity only."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+from fastseq.arrays import Codes
 from fastseq.io.variants import VariantInput
 from fastseq.lower.plan import Plan
 from fastseq.score.scorer import Scorer
@@ -35,6 +38,30 @@ def run_identity(run: Scorer, variants: VariantInput) -> dict:
         "tile": run.tile,
         "null": None if run.null is None else hashlib.sha256(run.null.tobytes()).hexdigest(),
         "active": None if run.active is None else hashlib.sha256(run.active.tobytes()).hexdigest(),
+    }
+
+
+def maps_identity(
+    plans: Sequence[Plan], names: Sequence[str], codes: Codes, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the sequences' hash, the models' hashes, options, precision and version.
+
+    A function among the options counts by its name: two of one name are taken for the same.
+    """
+    texts = hashlib.sha256("\n".join(names).encode())
+    texts.update(str(codes.shape).encode())
+    texts.update(codes.tobytes())
+    return {
+        "version": _version(),
+        "sequences": texts.hexdigest(),
+        "models": [model_digest(plan) for plan in plans],
+        "precision": [plan.precision for plan in plans],
+        "device": [plan.device.type for plan in plans],
+        "batch": [plan.micro_batch for plan in plans],
+        **{
+            name: getattr(value, "__qualname__", type(value).__name__) if callable(value) else value
+            for name, value in options.items()
+        },
     }
 
 

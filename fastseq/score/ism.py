@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from os import PathLike
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from fastseq.arrays import UNKNOWN, Codes, Text
+from fastseq.io.map_shards import SHARD
+from fastseq.io.maps import Maps, write_maps
 from fastseq.lower.ensemble import Runnable
 from fastseq.lower.plan import Engine, Precision
 from fastseq.models.specs import OutputScale
@@ -16,6 +19,7 @@ from fastseq.run.precision import PrecisionReport
 from fastseq.run.stream import blocks
 from fastseq.score.journey import BLOCK, Journey, Reduce, Running
 from fastseq.score.predict import as_rows
+from fastseq.score.sharded import write_sharded
 from fastseq.sequence.edits import Edits
 
 
@@ -78,7 +82,29 @@ class ISMResult:
         """Return y_ref (n, tasks) and y_alt (n, 4, positions, tasks), tangermeme's axis order."""
         return self.y_ref, self.y_alt.transpose(0, 2, 3, 1)
 
+    def maps(self, names: Sequence[str] | None = None) -> Maps:
+        """Return the effects as maps with names; numbers where not given."""
+        named = tuple(map(str, range(len(self.codes)) if names is None else names))
+        return Maps(named, self.codes, self.effect, self.start, "ism", self.tasks, self.y_ref)
 
+    def save(self, path: str | PathLike, *, names: Sequence[str] | None = None) -> None:
+        """Write the effects as an .npz file that `fastseq kld` and `fastseq report` read.
+
+        Raises
+        ------
+        ShapeError
+            There are more or fewer names than sequences.
+        UnreadableFileError
+            The folder does not take files.
+        """
+        write_maps(path, self.maps(names))
+
+
+@overload
+def saturation_mutagenesis(
+    model: Runnable | Sequence[Runnable], seqs: Text, *, output: str | PathLike, **options: Any
+) -> dict[str, Any]: ...
+@overload
 def saturation_mutagenesis(
     model: Runnable | Sequence[Runnable],
     seqs: Text,
@@ -94,7 +120,27 @@ def saturation_mutagenesis(
     device: str | torch.device | None = None,
     precision: Precision | None = None,
     progress: bool = False,
-) -> ISMResult:
+) -> ISMResult: ...
+def saturation_mutagenesis(  # pyright: ignore[reportInconsistentOverload] - these are its options
+    model: Runnable | Sequence[Runnable],
+    seqs: Text,
+    *,
+    start: int | None = None,
+    end: int | None = None,
+    engine: Engine | Literal["auto"] = "auto",
+    scale: OutputScale = "output",
+    reduce: Literal["sum", "mean"] | Reduce | None = None,
+    strands: Literal["forward", "both"] = "forward",
+    shifts: Sequence[int] = (0,),
+    output: str | PathLike | None = None,
+    names: Sequence[str] | None = None,
+    resume: bool = False,
+    shard: int = SHARD,
+    batch_size: int | None = None,
+    device: str | torch.device | None = None,
+    precision: Precision | None = None,
+    progress: bool = False,
+) -> ISMResult | dict[str, Any]:
     """Return the effect of every single-base substitution in a span of each sequence.
 
     Mutants of many sequences share a micro-batch.
@@ -114,19 +160,33 @@ def saturation_mutagenesis(
         "logit" takes effects on the score before the activation.
     reduce : {"sum", "mean"} or callable, optional
         How a profile model's positions become one number, (..., positions) -> (...).
+    output : path-like, optional
+        A folder for .npz shards, or a Zarr group by its ending .zarr: a set of any size is
+        written as it is made, to the same bits, and `fastseq.io.map_shards` reads it back.
+    names : sequence of str, optional
+        Of the sequences, for ``output``; numbers where not given.
+    resume : bool
+        Go on with the run that ``output`` holds.
+    shard : int
+        Sequences in a shard, a multiple of 64; one shard's effects are in memory at a time.
     strands, shifts, batch_size, device, precision, progress
         As for `fastseq.predict`.
 
     Returns
     -------
-    ISMResult
+    ISMResult, or with ``output`` its manifest
 
     Raises
     ------
     LengthError, SequenceError, ModelError
         As for `fastseq.predict`.
     OptionError
-        The span leaves the sequence, or a profile model has no ``reduce``.
+        The span leaves the sequence, or a profile model has no ``reduce``; ``output`` is the name
+        of one file.
+    ResumeError
+        ``output`` holds another run, or this one and ``resume`` is false.
+    UnreadableFileError
+        ``output`` cannot be written.
     PrecisionError
         A reduced precision drowns the effects of the first block.
 
@@ -149,10 +209,22 @@ def saturation_mutagenesis(
     )  # fmt: skip
     journey = Journey(model, codes, 3, running, span=(start, end))
     tasks, first, last = journey.tasks, journey.start, journey.end
-    y_ref = np.empty((len(codes), len(tasks)), np.float32)
-    effect = np.zeros((len(codes), len(tasks), 4, last - first), np.float32)
-    for block in blocks(len(codes), BLOCK, progress=progress, label="mutate"):
-        edits = Edits.substitutions(codes[block], first, last)
-        y_ref[block], deltas = journey.effects(block, edits)
-        effect[block][edits.row, :, edits.inserted, edits.start - first] = deltas
-    return ISMResult(codes, first, last, tasks, y_ref, effect, journey.precision)
+
+    def mutate(rows: slice, progress: bool) -> ISMResult:
+        part = codes[rows]
+        y_ref = np.empty((len(part), len(tasks)), np.float32)
+        effect = np.zeros((len(part), len(tasks), 4, last - first), np.float32)
+        for block in blocks(len(part), BLOCK, progress=progress, label="mutate"):
+            edits = Edits.substitutions(part[block], first, last)
+            whole = slice(rows.start + block.start, rows.start + block.stop)
+            y_ref[block], deltas = journey.effects(whole, edits)
+            effect[block][edits.row, :, edits.inserted, edits.start - first] = deltas
+        return ISMResult(part, first, last, tasks, y_ref, effect, journey.precision)
+
+    if output is None:
+        return mutate(slice(0, len(codes)), progress)
+    return write_sharded(
+        output, codes, journey.plans, lambda rows, named: mutate(rows, False).maps(named),
+        {"method": "ism", "tasks": list(tasks), "start": first, "end": last, **journey.about()},
+        names=names, shard=shard, resume=resume, progress=progress,
+    )  # fmt: skip

@@ -98,7 +98,7 @@ class Journey:
         span: tuple[int | None, int | None] = (None, None),
         margin: int = 0,
     ) -> None:
-        self.codes, self._scale = codes, running.scale
+        self.codes, self._scale, self._running = codes, running.scale, running
         given = codes.shape[1] - 2 * margin
         if margin < 0 or given < 1:
             raise LengthError(f"margin={margin} on both sides of {codes.shape[1]} bp")
@@ -113,7 +113,7 @@ class Journey:
         self._views.warn_untrained_strands(self.plans)
         self.tasks = self.plans[0].target_spec.tasks
         self.start, self.end = self._span(*span, margin)
-        self.engine = self._chosen(running.engine, int(edits * (self.end - self.start)))
+        self.engine: Engine = self._chosen(running.engine, int(edits * (self.end - self.start)))
         self._to_number = _reducer(self.plans[0], running.reduce)
         self._rows, self._left, self._length, self.moved = self._window(margin)
         self.precision: PrecisionReport | None = None
@@ -148,6 +148,14 @@ class Journey:
             found = viewed.effects(self.plans, rows, part, self._views, engine=engine, **seen)
             deltas[kind] = self._to_number(found.deltas)
         return self._to_number(found.y_ref), deltas
+
+    def about(self) -> dict[str, Any]:
+        """Return the options that decide the effects, the chosen engine among them."""
+        of = self._running
+        return {
+            "engine": self.engine, "scale": of.scale, "reduce": of.reduce, "strands": of.strands,
+            "shifts": list(self._views.shifts),
+        }  # fmt: skip
 
     def _chosen(self, engine: str, edits: int) -> Engine:
         """Return the engine of a run: one for all its sequences and models."""

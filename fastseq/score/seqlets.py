@@ -9,8 +9,8 @@ from fastseq._lazy import load
 from fastseq.arrays import Text
 from fastseq.errors import OptionError
 from fastseq.score.attribute import Attributions
-from fastseq.score.gradients import one_hot
 from fastseq.score.predict import as_rows
+from fastseq.sequence.encode import one_hot
 from fastseq.sequence.motifs import Motif
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def motif_hits(seqs: Text, motifs: Iterable[Motif], *, threshold: float = 1e-4) 
         memelite is not installed.
     """
     pwms = {motif.id: motif.probabilities() for motif in motifs}
-    hits = load("memelite").fimo(pwms, one_hot(as_rows(seqs)), threshold=threshold)
+    hits = load("memelite").fimo(pwms, one_hot(as_rows(seqs), dtype="float32"), threshold=threshold)
     table = load("pandas").concat(hits, ignore_index=True)
     names = {"sequence_name": "row", "motif_name": "motif", "p-value": "p_value"}
     table = table.rename(columns=names)
