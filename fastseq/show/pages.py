@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 MOST_VARIANTS_DRAWN = 2_000
 MOST_CORRELATED = 30
 MOST_FOLDS = 4
-# t-SNE takes seconds for so many rows; it comes with the extra [trees]
-MOST_EMBEDDED = 2_000
+# t-SNE takes a second or two for so many rows; it comes with the extra [trees]
+MOST_EMBEDDED = 1_000
 HAS_TSNE = find_spec("sklearn") is not None
 
 
@@ -235,7 +235,8 @@ def _folds(table: "pd.DataFrame") -> np.ndarray | None:
 def _embedded(table: "pd.DataFrame", answers: Sequence[str], measured: str) -> tuple[str, "Figure"]:
     """Return the answers of each row in the plane, coloured by what was measured."""
     some = table[np.isfinite(table[list(answers)].to_numpy(float)).all(axis=1)]
-    some = some.iloc[:: -(-len(some) // MOST_EMBEDDED) or 1]
+    if len(some) > MOST_EMBEDDED:
+        some = some.sample(MOST_EMBEDDED, random_state=0)
     outputs = some[list(answers)].to_numpy(float)
     figure = embedding(outputs, some[measured].to_numpy(), _folds(some), label=measured)
     return f"{len(answers)} answers of {len(some):,} sequences by t-SNE.", figure

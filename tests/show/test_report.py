@@ -1,14 +1,15 @@
+import io
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from fastseq import show
+from fastseq._lazy import load
 from fastseq.errors import UnreadableFileError
 from fastseq.show.report import Section, page, report
+from tests.show.browser import BROWSER, browser
 
 TABLE = {
     "id": np.array(["a", "b", "<i>c</i>", "d"], object),
@@ -83,66 +84,82 @@ def test_a_report_without_its_folder_is_refused(tmp_path):
         report(tmp_path / "absent" / "report.html", "t", SECTIONS)
 
 
-CLICKS = """
-<script>
-const input = document.querySelector(".filter input");
-const buttons = document.querySelectorAll("th button");
-const firsts = () => [...document.querySelectorAll("tbody tr td:first-child")];
-const ids = () => firsts().map((cell) => cell.textContent);
-const seen = [];
-buttons[1].click(); seen.push(ids().join(" "));
-buttons[2].click(); buttons[2].click(); seen.push(ids().join(" "));
-for (const text of ["diff<1", "pos>3 d", "id=b", "nothing"]) {
-  input.value = text; input.dispatchEvent(new Event("input")); seen.push(ids().join(" "));
-}
-document.title = seen.join("|");
-</script>
-"""
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """Return a page of headless Chromium."""
+    if not BROWSER:
+        pytest.skip("needs Debian's chromium")
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
 
 
-LONG = """
-<script>
-const body = document.querySelector("tbody"), box = document.querySelector(".rows");
-const first = () => body.rows[0].cells[0].textContent;
-const seen = [document.querySelector(".filter .note").textContent, body.rows.length, first()];
-document.querySelector("th button").click();
-document.querySelector("th button").click();
-seen.push(first());
-box.scrollTop = box.scrollHeight;
-box.dispatchEvent(new Event("scroll"));
-seen.push(body.rows.length);
-document.title = seen.join("|");
-</script>
-"""
+@pytest.fixture
+def path(tmp_path):
+    return report(tmp_path / "report.html", "t", SECTIONS)
 
 
-def title_after(path, script, profile):
-    """Return the title of a page once Chromium has run a script at its end."""
-    path.write_text(path.read_text().replace("</body>", script + "</body>"))
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    done = subprocess.run(
-        [*command, f"--user-data-dir={profile}", path.as_uri()],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    (title,) = re.findall("<title>(.*)</title>", done.stdout)
-    return title
+def ids(chromium):
+    cells = "[...document.querySelectorAll('tbody tr td:first-child')]"
+    return chromium.ask(f"{cells}.map((cell) => cell.textContent).join(' ')")
 
 
-browser = pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
+def test_tables_sort_and_filter_by_mouse_and_keyboard(chromium, path):
+    chromium.open(path)
+    chromium.click("th button", 1)
+    assert ids(chromium) == "a d b <i>c</i>"
+    chromium.click("th button", 2)
+    chromium.click("th button", 2)
+    # what is missing stands last either way
+    assert ids(chromium) == "d a b <i>c</i>"
+    assert chromium.ask("document.querySelectorAll('th')[2].ariaSort") == "descending"
+    chromium.click(".filter input")
+    for text, left in [("diff<1", "a b"), ("pos>3 d", "d"), ("id=b", "b"), ("nothing", "")]:
+        chromium.type(text)
+        assert ids(chromium) == left
+    assert chromium.ask("document.querySelector('.filter .note').textContent") == "0 of 4 rows"
 
 
-@browser
-def test_thousands_of_rows_are_drawn_as_they_are_scrolled_to(tmp_path):
+def test_thousands_of_rows_are_drawn_as_they_are_scrolled_to(chromium, tmp_path):
     table = {"x": np.arange(4000)[::-1], "y": np.zeros(4000)}
-    path = report(tmp_path / "report.html", "t", [Section("s", tables=[("c", table)])])
-    title = title_after(path, LONG, tmp_path / "profile")
-    assert title == "4,000 of 4,000 rows|200|3999|3999|400"
+    chromium.open(report(tmp_path / "report.html", "t", [Section("s", tables=[("c", table)])]))
+    rows = "document.querySelector('tbody').rows"
+    assert chromium.ask(f"[{rows}.length, {rows}[0].cells[0].textContent]") == [200, "3999"]
+    chromium.click("th button")
+    assert chromium.ask(f"{rows}[0].cells[0].textContent") == "0"
+    chromium.ask("(() => { const e = document.querySelector('.rows'); e.scrollTop = 1e6; })()")
+    # the scroll is heard with the next frame
+    chromium.ask("new Promise((done) => setTimeout(done, 200))")
+    assert chromium.ask(f"{rows}.length") >= 400
 
 
-@browser
-def test_tables_sort_and_filter_in_a_browser(tmp_path):
-    path = report(tmp_path / "report.html", "t", SECTIONS)
-    title = title_after(path, CLICKS, tmp_path / "profile")
-    third = "&lt;i&gt;c&lt;/i&gt;"
-    # by position upwards; by effect downwards, what is missing last; then four filters
-    assert title.split("|") == [f"a d b {third}", f"d a b {third}", "a b", "d", "b", ""]
+def test_a_page_is_light_or_dark_as_its_reader(chromium, path):
+    image = load("PIL.Image")
+    brightness = {}
+    for media in ("light", "dark"):
+        chromium.open(path, media=media)
+        drawn = np.asarray(image.open(io.BytesIO(chromium.screenshot())).convert("L"), float)
+        brightness[media] = float(np.median(drawn))
+        # text and curves stand out from the page
+        assert np.ptp(drawn) > 150
+        assert (abs(drawn - brightness[media]) > 60).mean() > 0.005
+    assert brightness["light"] > 240
+    assert brightness["dark"] < 40
+
+
+def test_a_page_prints_in_light_without_its_tools(chromium, path):
+    chromium.open(path, media="dark")
+    assert chromium.pdf().startswith(b"%PDF")
+    chromium.call("Emulation.setEmulatedMedia", media="print")
+    shown = chromium.ask(
+        "[getComputedStyle(document.body).backgroundColor,"
+        "getComputedStyle(document.querySelector('.filter')).display]"
+    )
+    chromium.call("Emulation.setEmulatedMedia", media="")
+    assert shown == ["rgb(255, 255, 255)", "none"]
+
+
+def test_without_scripts_every_row_is_in_the_page(chromium, path):
+    chromium.call("Emulation.setScriptExecutionDisabled", value=True)
+    chromium.open(path)
+    chromium.call("Emulation.setScriptExecutionDisabled", value=False)
+    assert ids(chromium) == "a b <i>c</i> d"
