@@ -94,6 +94,32 @@ def global_cases(one):
         ],
         goal=8e7,
     )
+    yield from beside_kmc(one)
+
+
+def beside_kmc(one):
+    """Yield canonical 21-mers beside KMC, a program of its own: by the wall, start and all."""
+    kmc = optional("kmc")
+    if kmc is None:
+        return
+    file = kmc.write_fasta(one)
+
+    def ours():
+        return count_kmers(one, 21, canonical=True, output="pairs", threads=1)
+
+    def right():
+        assert len(ours()[0]) == kmc.count_kmers(file, 21)
+
+    yield Case(
+        "count_kmers k=21 canonical beside KMC",
+        ours,
+        one.size,
+        "bp",
+        f"one random sequence of {one.size} bp; KMC reads it as FASTA",
+        [Rival(f"KMC {kmc.VERSION}", lambda: kmc.count_kmers(file, 21), None, 8)],
+        right,
+        clock="wall",
+    )
 
 
 def row_cases(x, *, tangermeme_too):
