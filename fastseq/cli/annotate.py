@@ -1,11 +1,10 @@
 """Scores written back into the VCF they came from."""
 
-from pathlib import Path
-
 import click
 
 from fastseq._lazy import load
-from fastseq.cli.shared.options import note, verb
+from fastseq.cli.shared.files import OutputName
+from fastseq.cli.shared.verb import done, note, verb
 from fastseq.errors import OptionError
 
 ENDINGS = (".vcf", ".vcf.gz")
@@ -14,7 +13,7 @@ ENDINGS = (".vcf", ".vcf.gz")
 @verb("annotate")
 @click.argument("folder", metavar="FOLDER")
 @click.argument("vcf", metavar="VCF")
-@click.argument("output", metavar="OUT")
+@click.argument("output", metavar="OUT", type=OutputName(ENDINGS))
 def command(folder: str, vcf: str, output: str) -> None:
     """Write the scored VCF or BCF again as VCF, each score an INFO field FS_..., one value per ALT.
 
@@ -27,7 +26,6 @@ def command(folder: str, vcf: str, output: str) -> None:
     """
     if not output.endswith(ENDINGS):
         raise OptionError(f"{output}: expected a name ending in {' or '.join(ENDINGS)}")
-    if Path(output).resolve() == Path(vcf).resolve():
-        raise OptionError(f"{output}: would replace the VCF it is made from; name another file")
     count = load("fastseq.io.annotate").annotate_vcf(folder, vcf, output)
+    done(folder=folder, vcf=vcf, output=output, records=count)
     note(f"{count:,} records are in {output}")

@@ -1,6 +1,5 @@
 """Which bases matter to a model's answer, as arrays or as a table."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +7,14 @@ import click
 import numpy as np
 
 import fastseq
-from fastseq.cli.shared.given import Lowered, given_options, read_given, write_explained
+from fastseq.cli.shared.given import OTHERWISE, Lowered, given_options, read_given, write_explained
 from fastseq.cli.shared.options import (
     models_option,
     output_option,
-    quiet,
     running_options,
     seed_option,
-    verb,
 )
+from fastseq.cli.shared.verb import done, verb
 from fastseq.errors import OptionError
 from fastseq.io.map_shards import are_shards
 from fastseq.io.maps import Maps
@@ -26,7 +24,7 @@ from fastseq.show.logo import LETTERS
 METHODS = ["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_shap"]
 
 
-@verb("attribute")
+@verb("attribute", resumes=are_shards, otherwise=OTHERWISE)
 @models_option
 @given_options
 @output_option("-", ".npz with the maps, folder/ or .zarr of shards, or a table (.tsv, .parquet).")
@@ -37,7 +35,7 @@ METHODS = ["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_s
     show_default=True,
     help="Gradients, effects of mutations, or contributions beyond baselines.",
 )
-@click.option("--task", metavar="NAME", help="Which answer, where the model gives evaluate_each.")
+@click.option("--task", metavar="NAME", help="Which answer, where the model gives several.")
 @click.option(
     "--baselines",
     type=click.Choice(["zeros", "uniform", "shuffle"]),
@@ -62,6 +60,7 @@ def command(
     fasta: str | None,
     rows: int | None,
     resume: bool,
+    shard: int,
     output: str,
     modisco: str | None,
     seqlets: str | None,
@@ -80,11 +79,8 @@ def command(
     if (modisco or seqlets) and are_shards(output):
         raise OptionError("--modisco and --seqlets want all maps at once; give -o one file")
 
-    def make(block: slice) -> Maps:
-        found = fastseq.attribute(
-            plans.all(given), given.codes[block], row_offset=block.start or 0,
-            progress=not quiet() and not are_shards(output), **plans.rest,
-        )  # fmt: skip
+    def explain(**more: Any) -> Any:
+        found: Any = fastseq.attribute(plans.all(given), given.codes, **plans.rest, **more)
         if modisco:
             Path(modisco).mkdir(parents=True, exist_ok=True)
             found.save_modisco(modisco)
@@ -93,11 +89,11 @@ def command(
             names = np.array(given.names, object)[spans.pop("row")]
             spans.insert(0, "name", names)
             write_table(spans, seqlets)
-        names = given.names[block]
-        return Maps(names, found.codes, found.raw[:, None], 0, found.method, (found.task,))
+        return found
 
-    identity = partial(plans.identity, given, verb="attribute")
-    write_explained(output, given, make, positions, identity, resume=resume)
+    write_explained(output, given, explain, positions, resume=resume, shard=shard)
+    also = {"modisco": modisco, "seqlets": seqlets}
+    done(models=plans.ran(), **{name: path for name, path in also.items() if path})
 
 
 def positions(maps: Maps) -> dict[str, Any]:

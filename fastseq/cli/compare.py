@@ -1,12 +1,10 @@
 """Two tables of variant scores joined row by row, and where and how they disagree."""
 
-import json
-import math
-
 import click
 
 from fastseq._lazy import load
-from fastseq.cli.shared.options import json_option, note, verb
+from fastseq.cli.shared.files import TABLES, OutputName
+from fastseq.cli.shared.verb import answer, note, verb
 from fastseq.errors import TableError
 from fastseq.io.tables import write_table
 
@@ -16,11 +14,9 @@ from fastseq.io.tables import write_table
 @click.argument("b", metavar="B")
 @click.option("--column-a", metavar="NAME", help="Score of A; diff, log2fc, score or effect else.")
 @click.option("--column-b", metavar="NAME", help="Score of B; likewise.")
-@click.option("-o", "--output", metavar="FILE", help="Also write the joined rows as a table.")
-@json_option
-def command(
-    a: str, b: str, column_a: str | None, column_b: str | None, output: str | None, as_json: bool
-) -> None:
+@click.option("-o", "--output", metavar="FILE", type=OutputName(TABLES),
+              help="Also write the joined rows as a table.")  # fmt: skip
+def command(a: str, b: str, column_a: str | None, column_b: str | None, output: str | None) -> None:
     """Join two tables or folders of scores on chrom, pos, ref, alt and tell how they differ.
 
     Prints what is likely to be behind the differences, then the agreement by class of variant.
@@ -36,19 +32,12 @@ def command(
     if output is not None:
         write_table(found.joined, output)
         note(f"{len(found.joined):,} joined rows are in {output}")
-    if as_json:
-        classes = {
-            name: {key: value if math.isfinite(value) else None for key, value in row.items()}
-            for name, row in found.classes.astype(float).to_dict("index").items()
-        }
-        ways = {str(way): int(rows) for way, rows in found.joined["how"].value_counts().items()}
-        told = {
-            "joined": len(found.joined), "only_a": found.only_a, "only_b": found.only_b,
-            "how": ways, "explanation": lines, "classes": classes,
-        }  # fmt: skip
-        click.echo(json.dumps(told, indent=2))
-        return
+    told = {
+        "joined": len(found.joined), "only_a": found.only_a, "only_b": found.only_b,
+        "how": found.joined["how"].value_counts().to_dict(), "explanation": lines,
+        "classes": found.classes.astype(float).to_dict("index"),
+    }  # fmt: skip
     table = found.classes.rename_axis("class").to_csv(
         sep="\t", float_format="%.6g", lineterminator="\n"
     )
-    click.echo("\n".join([*lines, "", table]), nl=False)
+    answer("\n".join([*lines, "", table.rstrip("\n")]), output=output, **told)

@@ -17,7 +17,7 @@ import fastseq
 from fastseq._lazy import load
 from fastseq.cli import demo_page as page
 from fastseq.cli.demo_genome import Genome, lay_out, write_vcf
-from fastseq.cli.shared.options import note, quiet, verb
+from fastseq.cli.shared.verb import answer, note, quiet, verb
 from fastseq.errors import FastseqError, UnreadableFileError
 from fastseq.io.fasta import write_fasta
 from fastseq.io.files import write_bytes
@@ -57,7 +57,8 @@ class Check:
 
 @verb("demo")
 @click.argument("folder", default="fastseq-demo")
-@click.option("--seed", default=22, show_default=True, help="Names every draw.")
+@click.option("--seed", type=click.IntRange(0), default=22, show_default=True,
+              help="Names every draw.")  # fmt: skip
 def command(folder: str, seed: int) -> None:
     """Make data, train, explain, score variants and report, in FOLDER (fastseq-demo).
 
@@ -111,7 +112,7 @@ def command(folder: str, seed: int) -> None:
     facts += [("signal to noise", snr), ("KLD (nats)", kld.total), ("KLD, z", kld.null.z)]
     report(home / "report.html", "fastseq demo", sections, facts=facts)
     seconds = time.perf_counter() - begin
-    click.echo(
+    answer(
         f"""fastseq demo, {seconds:.0f} s, in {home}/
 data        {len(task.codes):,} sequences of {task.codes.shape[1]} bp, {len(task.spans):,} motifs
 network     {MODEL}, best of {len(learnt.history)} epochs: model.safetensors
@@ -121,8 +122,11 @@ saliency    signal to noise {snr:.2f} in {ATTRIBUTED} sequences: saliency.npz
 words       KLD {kld.total:.3f} nats, null {kld.null.total.mean():.3f}, z = {kld.null.z:.0f}
 genome      {sum(map(len, genome.contigs.values())):,} bp: genome.fa, variants.vcf
 variants    {len(scores):,} alleles, {checks[2]}: scores/
-report      {home / "report.html"}"""
-    )
+report      {home / "report.html"}""",
+        folder=home, checks={check.what: check.value for check in checks},
+        kept=[check.what for check in checks if check.kept], signal_to_noise=snr, kld=kld.total,
+        alleles=len(scores), output=home / "report.html",
+    )  # fmt: skip
     if short := [str(check) for check in checks if not check.kept]:
         raise FastseqError(f"the demo falls short: {'; '.join(short)}")
 

@@ -8,7 +8,9 @@ import click
 import numpy as np
 
 import fastseq
-from fastseq.cli.shared.options import note, output_option, verb
+from fastseq.cli.shared.files import OutputName
+from fastseq.cli.shared.options import output_option
+from fastseq.cli.shared.verb import done, note, verb
 from fastseq.errors import FormatError, LengthError
 from fastseq.io.fastx import Block, read_blocks
 from fastseq.io.files import replacing, write_bytes
@@ -16,7 +18,7 @@ from fastseq.io.files import replacing, write_bytes
 
 @verb("encode")
 @click.argument("sequences", metavar="SEQUENCES")
-@output_option(None, "The array (.npy), or '-'.")
+@output_option(None, "The array (.npy), or '-'.", endings=[".npy"])
 @click.option("--one-hot", "hot", is_flag=True, help="One-hot (n, 4, length) instead of codes.")
 @click.option("--layout", type=click.Choice(["ncl", "nlc"]), default="ncl", show_default=True,
               help="Axes of the one-hot.")  # fmt: skip
@@ -30,7 +32,8 @@ from fastseq.io.files import replacing, write_bytes
 )  # fmt: skip
 @click.option("--unknown", type=click.Choice(["mask", "error"]), default="mask",
               show_default=True, help="Letters other than A, C, G, T, U and N.")  # fmt: skip
-@click.option("--names", metavar="FILE", help="Also write the records' names, one a line.")
+@click.option("--names", metavar="FILE", type=OutputName(),
+              help="Also write the records' names, one a line.")  # fmt: skip
 def command(
     sequences: str,
     output: str,
@@ -63,7 +66,15 @@ def command(
             write_bytes("-", sink.getvalue())
     if names is not None:
         write_bytes(names, "".join(f"{name}\n" for name in rows.names).encode())
-    note(f"{len(rows.names):,} records: {rows.kind} {(len(rows.names), *rows.axes)}")
+    shape = (len(rows.names), *rows.axes)
+    done(
+        sequences=sequences,
+        output=output,
+        records=len(rows.names),
+        dtype=str(rows.kind),
+        shape=shape,
+    )
+    note(f"{len(rows.names):,} records: {rows.kind} {shape}")
 
 
 class Rows:

@@ -1,6 +1,5 @@
 """How well a model's predictions meet measurements."""
 
-import json
 from typing import Any
 
 import click
@@ -11,18 +10,16 @@ from fastseq._lazy import load
 from fastseq.cli import evaluate_each
 from fastseq.cli.evaluate_challenge import as_lines, judge_subsets, subsets_of
 from fastseq.cli.shared.columns import choose_columns
+from fastseq.cli.shared.files import TABLES, OutputName
 from fastseq.cli.shared.genome import as_table, genome_options, rows_of_genome
 from fastseq.cli.shared.options import (
     ensemble,
-    json_option,
     models_option,
-    note,
-    quiet,
     running_options,
     seed_option,
     shifts_option,
-    verb,
 )
+from fastseq.cli.shared.verb import answer, note, quiet, verb
 from fastseq.errors import TableError, TargetError
 from fastseq.io.tables import pick, read_table, write_table
 
@@ -69,10 +66,10 @@ HELD_OUT = ("test", "val", "valid", "validation")
     "--bad-rows", type=click.Choice(["refuse", "drop"]), default="refuse", show_default=True,
     help="Rows that cannot be read or have no finite measurement.",
 )  # fmt: skip
-@click.option("-o", "--output", metavar="FILE", help="Also write name, measured and predicted.")
+@click.option("-o", "--output", metavar="FILE", type=OutputName(TABLES),
+              help="Also write name, measured and predicted.")  # fmt: skip
 @running_options
 @shifts_option
-@json_option
 def command(
     models: tuple[str, ...],
     data: str | None,
@@ -89,7 +86,6 @@ def command(
     bad_rows: str,
     output: str | None,
     seed: int,
-    as_json: bool,
     **options: Any,
 ) -> None:
     """Compare predictions with measurements: correlations and errors, or ranking of classes.
@@ -143,16 +139,14 @@ def command(
         told["each"]["weights"] = weights
     if output is not None:
         apart = {f"y_hat_{name}": values for name, values in predictions.items()} if each else {}
-        held = {"name": table.index, "y": y_true, "y_hat": y_hat, **apart}
+        folds = {"fold": table[columns.fold]} if columns.fold else {}
+        held = {"name": table.index, **folds, "y": y_true, "y_hat": y_hat, **apart}
         write_table(load("pandas").DataFrame(held), output)
-    if as_json:
-        click.echo(json.dumps(told, indent=2))
-        return
     shown = {"rows": len(y_true), **figures}
     lines = [f"{name}\t{value:.6g}" for name, value in shown.items()]
     lines += as_lines(told["challenge"]) if "challenge" in told else []
     lines += evaluate_each.as_lines(told["each"]) if each else []
-    click.echo("\n".join(lines))
+    answer("\n".join(lines), output=output, **told)
 
 
 def _folds(

@@ -1,17 +1,15 @@
 """What was built and what runs here."""
 
-import json
 from typing import Any
 
 import click
 
 import fastseq
-from fastseq.cli.shared.options import json_option, verb
+from fastseq.cli.shared.verb import as_json, done, verb
 
 
 @verb("info")
-@json_option
-def command(as_json: bool) -> None:
+def command() -> None:
     """Say which versions, native modules, devices and optional parts are at work here.
 
     \b
@@ -20,8 +18,8 @@ def command(as_json: bool) -> None:
       fastseq info --json | jq .devices
     """
     found: dict[str, Any] = fastseq.info()
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
+    done(**found)
+    if as_json():
         return
     click.echo(
         f"fastseq {found['fastseq']} on Python {found['python']}, {found['system']}, "

@@ -9,16 +9,22 @@ import numpy as np
 
 import fastseq
 from fastseq._lazy import load
-from fastseq.cli.shared.given import Given, Lowered, given_options, read_given, write_explained
+from fastseq.cli.shared.given import (
+    OTHERWISE,
+    Given,
+    Lowered,
+    given_options,
+    read_given,
+    write_explained,
+)
 from fastseq.cli.shared.options import (
     engine_option,
     models_option,
     output_option,
-    quiet,
     running_options,
-    verb,
     view_options,
 )
+from fastseq.cli.shared.verb import answer, done, quiet, verb
 from fastseq.errors import OptionError
 from fastseq.io.map_shards import are_shards
 from fastseq.io.maps import Maps
@@ -26,7 +32,7 @@ from fastseq.io.tables import write_table
 from fastseq.show.logo import LETTERS
 
 
-@verb("ism")
+@verb("ism", resumes=are_shards, otherwise=OTHERWISE)
 @models_option
 @partial(given_options, required=False)
 @output_option("-", ".npz with the maps, folder/ or .zarr of shards, or a table (.tsv, .parquet).")
@@ -52,6 +58,7 @@ def command(
     fasta: str | None,
     rows: int | None,
     resume: bool,
+    shard: int,
     output: str,
     edits: str | None,
     explain: bool,
@@ -68,34 +75,31 @@ def command(
       fastseq ism --model model.safetensors --explain
     """
     if explain:
-        click.echo(_explanation(models, **options))
+        told = _explanation(models, **options)
+        texts = [f"{path}:\n{text}" if len(told) > 1 else text for path, text in told]
+        facts = [{"model": path, "explanation": text.splitlines()} for path, text in told]
+        answer("\n".join(texts), models=facts)
         return
     if sequences is None:
         raise click.UsageError("Missing argument 'SEQUENCES'.")
     plans = Lowered(models, options)
     given = read_given(sequences, sequence_column, name_column, rows, fasta, plans.length)
-    progress = not quiet() and not are_shards(output)
-    if edits is not None:
-        if are_shards(output) or output.endswith(".npz"):
-            raise OptionError(f"--edits {edits} makes a table; found -o {output}")
-        table = edited(plans.all(given), given, edits, {**options, "progress": progress})
-        write_table(load("pandas").DataFrame(table), output)
-        return
-
-    def make(block: slice) -> Maps:
-        found = fastseq.saturation_mutagenesis(
-            plans.all(given), given.codes[block], progress=progress, **plans.rest
-        )
-        effect, names = found.effect, given.names[block]
-        return Maps(names, found.codes, effect, found.start, "ism", found.tasks, found.y_ref)
-
-    identity = partial(plans.identity, given, verb="ism")
-    write_explained(output, given, make, substitutions, identity, resume=resume)
+    if edits is None:
+        run = partial(fastseq.saturation_mutagenesis, plans.all(given), given.codes, **plans.rest)
+        write_explained(output, given, run, substitutions, resume=resume, shard=shard)
+    else:
+        if resume or are_shards(output) or output.endswith(".npz"):
+            found = "--resume" if resume else f"-o {output}"
+            raise OptionError(f"--edits {edits} makes a table, written at the end; found {found}")
+        options = {**plans.rest, "progress": not quiet()}
+        table = load("pandas").DataFrame(edited(plans.all(given), given, edits, options))
+        write_table(table, output)
+        done(output=output, edits=edits, sequences=len(given.codes), rows=len(table))
+    done(models=plans.ran())
 
 
 def edited(models: Any, given: Given, edits: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the table of other edits: name, pos (0-based), ref, alt and effects by task."""
-    options = {k: v for k, v in options.items() if k not in ("device", "precision", "batch_size")}
     names = np.array(given.names, object)
     kind, _, distance = edits.partition(":")
     if kind == "pairs":
@@ -137,15 +141,14 @@ def _explanation(
     precision: Any,
     batch_size: int | None,
     **_: Any,
-) -> str:
+) -> list[tuple[str, str]]:
     """Return how each model would make all substitutions of the span."""
     told = []
     for path in models:
         plan = fastseq.lower(path, device=device, precision=precision, batch_size=batch_size)
         first, last = start or 0, plan.input_spec.variable if end is None else end
-        told += [f"{path}:"] if len(models) > 1 else []
-        told.append(plan.explain_ism(3 * max(last - first, 0)))
-    return "\n".join(told)
+        told.append((path, plan.explain_ism(3 * max(last - first, 0))))
+    return told
 
 
 def substitutions(maps: Maps) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Whether attributions point at repeating words: k-mer divergence, its null, signal to noise."""
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,31 +10,16 @@ import numpy as np
 import fastseq
 from fastseq._lazy import load
 from fastseq.cli.kld_maps import Explained, gather
-from fastseq.cli.shared.options import (
-    INTEGERS,
-    beside_others,
-    json_option,
-    note,
-    output_option,
-    quiet,
-    running_options,
-    seed_option,
-    verb,
-)
+from fastseq.cli.shared.files import PICTURES, TABLES, OutputName
+from fastseq.cli.shared.options import INTEGERS, output_option, running_options, seed_option
 from fastseq.cli.shared.sequences import read_checked
+from fastseq.cli.shared.verb import as_json, done, note, plain, quiet, verb
 from fastseq.errors import OptionError
 from fastseq.io.files import write_bytes
 from fastseq.io.tables import write_table
 from fastseq.reliability.result import KLDResult
 
 METHODS = ("weighted", "thresholded")
-
-
-def _picture(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
-    """Refuse a name that is no picture's before the work and not after it."""
-    if path is not None and not path.endswith((".png", ".svg", ".pdf")):
-        raise click.BadParameter(f"{path}; expected a name ending in .png, .svg or .pdf")
-    return beside_others(ctx, param, path)
 
 
 def _weights(
@@ -47,9 +31,10 @@ def _weights(
         raise click.BadParameter(f"{text!r}; expected numbers such as 1,1,2") from error
 
 
-@verb("kld")
+@verb("kld", answers=True)
 @click.argument("maps", nargs=-1, metavar="[MAPS.npz|.npy|.h5]...")
-@output_option("-", "Where the result goes; a name ending in .json writes JSON.")
+@output_option("-", "Where the result goes; a name ending in .json writes JSON.",
+               endings=[".json", ".txt"])  # fmt: skip
 @click.option("--seqs", metavar="FILE", help="Sequences of plain arrays, or to explain a model on.")
 @click.option("-m", "--model", "models", multiple=True, metavar="FILE",
               help="Explain this checkpoint here; several are compared.")  # fmt: skip
@@ -69,27 +54,35 @@ def _weights(
               help="Of each of --ks in the total; equal otherwise.")  # fmt: skip
 @click.option("--prior", metavar="FILE",
               help="Sequences whose k-mers to compare with, not those explained.")  # fmt: skip
-@click.option("--pseudocount", default=0.0, show_default=True, help="Added to --prior.")
-@click.option("--quantile", default=0.9, show_default=True, help="Of 'thresholded'.")
-@click.option("--null", default=20, show_default=True, help="Replicates that mean nothing.")
+@click.option(
+    "--pseudocount",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Added to --prior.",
+)
+@click.option("--quantile", type=click.FloatRange(0, 1), default=0.9, show_default=True,
+              help="Of 'thresholded'.")  # fmt: skip
+@click.option("--null", type=click.IntRange(0), default=20, show_default=True,
+              help="Replicates that mean nothing.")  # fmt: skip
 @click.option(
     "--null-kind", type=click.Choice(["swap", "shift", "permute", "composition"]), default="swap",
     show_default=True, help="What the replicates keep.",
 )  # fmt: skip
-@click.option("--task", metavar="NAME", help="Which answer, where there are evaluate_each.")
+@click.option("--task", metavar="NAME", help="Which answer, where there are several.")
 @click.option("--key", metavar="NAME", help="Which array of a plain .npz or .h5.")
 @click.option("--rows", type=click.IntRange(1), help="Only the first so many sequences.")
 @click.option(
     "--motifs", metavar="BED", help="Where motifs are known to lie: adds the signal to noise."
 )
-@click.option("--per-sequence", "table", metavar="FILE", callback=beside_others,
+@click.option("--per-sequence", "table", metavar="FILE", type=OutputName(TABLES),
               help="Also write each sequence's own divergence, as a table.")  # fmt: skip
-@click.option("--plot", metavar="FILE", callback=_picture, help="Also draw it: .png, .svg or .pdf.")
+@click.option("--plot", metavar="FILE", type=OutputName(PICTURES),
+              help="Also draw it: .png, .svg or .pdf.")  # fmt: skip
 @click.option("--sequence-column", metavar="NAME", help="Column of --seqs with the sequences.")
 @click.option("--name-column", metavar="NAME", help="Column of --seqs with the names.")
 @running_options
 @seed_option
-@json_option
 def command(
     maps: tuple[str, ...],
     models: tuple[str, ...],
@@ -101,7 +94,6 @@ def command(
     motifs: str | None,
     table: str | None,
     plot: str | None,
-    as_json: bool,
     **options: Any,
 ) -> None:
     """Measure how consistently maps point at the same words; those of several models side by side.
@@ -133,11 +125,11 @@ def command(
                for name, values in held.values.items()}  # fmt: skip
         for row in rows:
             row["snr"] = snr[row["maps"]]
-    if as_json or output.endswith(".json"):
-        text = json.dumps(plain(rows[0] if len(rows) == 1 else {"results": rows}), indent=2)
-    else:
-        text = in_words(found, rows)
-    write_bytes(output, f"{text}\n".encode())
+    facts = rows[0] if len(rows) == 1 else {"results": rows}
+    done(**facts, output=output, sequences=len(held.codes))
+    text = json.dumps(plain(facts), indent=2) if output.endswith(".json") else in_words(found, rows)
+    if output != "-" or not as_json():
+        write_bytes(output, f"{text}\n".encode())
     if table is not None:
         write_table(load("pandas").DataFrame(by_sequence(held, found)), table)
     if plot is not None:
@@ -165,15 +157,6 @@ def as_dict(result: KLDResult) -> dict[str, Any]:
     null = result.null
     draws = {} if null is None else {str(k): list(values) for k, values in null.per_k.items()}
     return result.to_dict() | ({"null_per_k": draws} if draws else {})
-
-
-def plain(value: Any) -> Any:
-    """Return JSON values with null where a number is not finite, which JSON cannot say."""
-    if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [plain(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def in_words(found: list[tuple[str, KLDResult]], rows: list[dict[str, Any]]) -> str:

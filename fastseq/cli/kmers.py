@@ -1,5 +1,6 @@
 """The k-mers of a file of sequences, counted in bounded memory."""
 
+import gzip
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,7 +11,8 @@ import click
 import numpy as np
 
 import fastseq
-from fastseq.cli.shared.options import note, output_option, verb
+from fastseq.cli.shared.options import output_option
+from fastseq.cli.shared.verb import done, note, verb
 from fastseq.errors import FormatError
 from fastseq.io.fastx import count_kmers_in, read_blocks
 from fastseq.io.files import replacing
@@ -18,11 +20,12 @@ from fastseq.io.files import replacing
 # a table of k-mers as text takes about 16 bytes a row: this many rows at a time
 ROWS = 1 << 20
 SHOWN_K = 12
+ENDINGS = (".tsv", ".txt", ".tsv.gz", ".txt.gz")
 
 
 @verb("kmers")
 @click.argument("sequences", metavar="SEQUENCES")
-@output_option("-", "Tab-separated: kmer, count.")
+@output_option("-", "Tab-separated: kmer, count (.tsv, .txt, either with .gz).", endings=ENDINGS)
 @click.option("-k", default=6, show_default=True, type=click.IntRange(1, 32), help="Length.")
 @click.option("--canonical", is_flag=True, help="A k-mer and its reverse complement are one.")
 @click.option("--pattern", metavar="1101", help="Spaced k-mers: the letters at the ones.")
@@ -57,13 +60,15 @@ def command(
         lines = _of_all(sequences, k, options)
     rows = 0
     with ExitStack() as stack:
-        sink = sys.stdout.buffer
+        sink: Any = sys.stdout.buffer
         if output != "-":
-            sink = stack.enter_context(open(stack.enter_context(replacing(output)), "wb"))
+            opens = gzip.open if output.endswith(".gz") else open
+            sink = stack.enter_context(opens(stack.enter_context(replacing(output)), "wb"))
         for number, text in lines:
             sink.write(text)
             rows += number
         sink.flush()
+    done(sequences=sequences, output=output, k=k, canonical=canonical, rows=rows)
     note(f"{rows:,} {'rows' if per_sequence else 'different k-mers'}")
 
 

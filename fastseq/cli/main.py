@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any, NoReturn, TextIO
 
 import click
@@ -16,7 +17,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from fastseq import __version__
 from fastseq._lazy import load
-from fastseq.cli.shared.options import DEBUG, debug_option
+from fastseq.cli.shared.verb import DEBUG, JSON, NAME, SETTINGS, debug_option, print_object
 from fastseq.errors import FastseqError
 
 VERBS = {
@@ -68,9 +69,9 @@ class LogLines:
 
 @contextmanager
 def lines_in_logs() -> Iterator[None]:
-    """Let progress be a line now and then where standard error is no terminal."""
+    """Let progress be a line now and then where standard error is no terminal that redraws."""
     stream = sys.stderr
-    if stream.isatty():
+    if stream.isatty() and os.environ.get("TERM") != "dumb":
         yield
         return
     os.environ.setdefault("TQDM_MININTERVAL", "30")
@@ -105,32 +106,59 @@ class Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run as a program; letters that a terminal's encoding lacks are spelled, not an error."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; whatever goes wrong becomes one line and an exit code."""
+        if "--json" in ctx.args:
+            ctx.meta[JSON] = True  # wrong usage is told before options are read
         with warnings.catch_warnings(), lines_in_logs():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _show_warning
             try:
                 result = super().invoke(ctx)
                 sys.stdout.flush()
-            except KeyboardInterrupt:
-                click.echo("fastseq: interrupted", err=True)
+            except KeyboardInterrupt as interrupt:
+                left = f": {interrupt}" if str(interrupt) else ""
+                click.echo(f"fastseq: interrupted{left}", err=True)
+                _tell(ctx, f"interrupted{left}", "KeyboardInterrupt", 130)
                 ctx.exit(130)
             except BrokenPipeError:
-                # what is still buffered has no reader either
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                _drop_output()
                 ctx.exit(141)
-            except (click.ClickException, click.exceptions.Exit, click.Abort):
+            except (click.exceptions.Exit, click.Abort):
+                raise
+            except click.ClickException as error:
+                _tell(ctx, error.format_message(), type(error).__name__, error.exit_code)
                 raise
             except Exception as error:
                 _fail(ctx, error)
         return result
 
 
+def _drop_output() -> None:
+    """Let what is still buffered for standard output go nowhere, as it has no reader."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(ctx: click.Context, error: Exception) -> NoReturn:
     if ctx.meta.get(DEBUG):
         traceback.print_exc()
-    raise Failure(one_line(error)) from error
+    failure = Failure(one_line(error))
+    _tell(ctx, failure.message, type(error).__name__, failure.exit_code)
+    raise failure from error
+
+
+def _tell(ctx: click.Context, error: str, kind: str, status: int) -> None:
+    """Say to a program what was not done, with the exit status that follows."""
+    if ctx.meta.get(JSON):
+        ctx.meta.setdefault(NAME, ctx.invoked_subcommand)
+        print_object(ctx.meta, error=error, kind=kind, status=status)
 
 
 def one_line(error: Exception) -> str:
@@ -165,7 +193,7 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
 @click.group(
     cls=Verbs,
     subcommand_metavar="VERB ...",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=SETTINGS,
 )
 @click.version_option(__version__, "-V", "--version", prog_name="fastseq")
 @click.option(

@@ -1,14 +1,12 @@
 """The models there are, and how one of them runs."""
 
-import json
-
 import click
 
 import fastseq
 from fastseq._lazy import load
-from fastseq.cli.shared.options import device_option, json_option, verb
-
-SETTINGS = {"help_option_names": ["-h", "--help"]}
+from fastseq.cli.shared.files import PICTURES, OutputName
+from fastseq.cli.shared.options import device_option
+from fastseq.cli.shared.verb import SETTINGS, answer, done, verb
 
 
 @click.group("models", context_settings=SETTINGS)
@@ -25,45 +23,37 @@ def command() -> None:
 
 @command.add_command
 @verb("list")
-@json_option
-def list_models(as_json: bool) -> None:
+def list_models() -> None:
     """Print the table of models: name, parameters, what it is, source, licence.
 
     \b
     Example:
-      fastseq models list --json | jq '.[].name'
+      fastseq models list --json | jq '.models[].name'
     """
     table = fastseq.models.list()
-    if not as_json:
-        click.echo(table)
-        return
     fields = ("name", "parameters", "summary", "source", "licence", "sizes")
     rows = [{field: getattr(entry, field) for field in fields} for entry in table]
-    click.echo(json.dumps(rows, indent=2))
+    answer(str(table), models=rows)
 
 
 @command.add_command
 @verb("recipes")
-@json_option
-def list_recipes(as_json: bool) -> None:
+def list_recipes() -> None:
     """Print the recipes that train takes: loss, batch size, and the stages one after the other.
 
     \b
     Example:
-      fastseq models recipes --json | jq .bhi
+      fastseq models recipes --json | jq .recipes.bhi
     """
     recipes = load("fastseq.learn.recipes").RECIPES
-    if as_json:
-        click.echo(
-            json.dumps({name: recipe.to_dict() for name, recipe in recipes.items()}, indent=2)
-        )
-        return
+    lines = []
     for name, recipe in recipes.items():
         stages = "; ".join(
             f"{stage.epochs} epochs {stage.optimizer} {stage.lr:g} {stage.schedule}"
             for stage in recipe.stages
         )
-        click.echo(f"{name}\t{recipe.loss}\t{recipe.batch_size} rows\t{stages}")
+        lines.append(f"{name}\t{recipe.loss}\t{recipe.batch_size} rows\t{stages}")
+    answer("\n".join(lines), recipes={name: recipe.to_dict() for name, recipe in recipes.items()})
 
 
 @command.add_command
@@ -71,11 +61,9 @@ def list_recipes(as_json: bool) -> None:
 @click.argument("model", metavar="MODEL")
 @click.option("--length", type=click.IntRange(1), help="bp, for a model by name.")
 @device_option
-@click.option("--diagram", metavar="FILE", help="Also draw its steps: .svg, .png or .pdf.")
-@click.option("--json", "as_json", is_flag=True, help="Print what the checkpoint says of itself.")
-def explain(
-    model: str, length: int | None, device: str | None, diagram: str | None, as_json: bool
-) -> None:
+@click.option("--diagram", metavar="FILE", type=OutputName(PICTURES),
+              help="Also draw its steps: .svg, .png or .pdf.")  # fmt: skip
+def explain(model: str, length: int | None, device: str | None, diagram: str | None) -> None:
     """Tell layer by layer how a checkpoint, or a model of the table, runs here and why.
 
     \b
@@ -84,13 +72,11 @@ def explain(
       fastseq models explain tum_resnet --length 200 --diagram tum_resnet.svg
     """
     named = not model.endswith(".safetensors")
-    if as_json and not named:
-        about = load("fastseq.models.checkpoints").describe(model)
-        click.echo(json.dumps(about, indent=2))
-        return
+    if not named:
+        done(**load("fastseq.models.checkpoints").describe(model))
     sizes = {} if length is None else {"length": length}
     plan = fastseq.lower(fastseq.models.build(model, **sizes) if named else model, device=device)
     if diagram is not None:
         show = load("fastseq.show")
         show.save(show.network_diagram(plan), diagram)
-    click.echo(json.dumps(plan.explain().splitlines(), indent=2) if as_json else plan.explain())
+    answer(plan.explain(), explanation=plan.explain().splitlines())

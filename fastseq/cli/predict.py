@@ -6,24 +6,25 @@ import click
 
 import fastseq
 from fastseq._lazy import load
+from fastseq.cli.shared.files import TABLES
 from fastseq.cli.shared.options import (
+    as_run,
     ensemble,
     models_option,
     output_option,
-    quiet,
     running_options,
     sequence_options,
-    verb,
     view_options,
 )
 from fastseq.cli.shared.sequences import read_checked
+from fastseq.cli.shared.verb import done, quiet, verb
 from fastseq.io.tables import write_table
 
 
 @verb("predict")
 @models_option
 @sequence_options
-@output_option("-", "Table of name and y_hat (.tsv, .csv, .parquet).")
+@output_option("-", "Table of name and y_hat (.tsv, .csv, .parquet).", endings=TABLES)
 @click.option(
     "--quantiles", is_flag=True,
     help="Places among the answers to the training rows, 0 to 1 (train with --set quantiles=true).",
@@ -55,3 +56,4 @@ def command(
         flat = y_hat.reshape(len(y_hat), -1)
         columns |= {f"y_hat_{task}": flat[:, task] for task in range(flat.shape[1])}
     write_table(load("pandas").DataFrame(columns), output)
+    done(output=output, rows=len(names), models=as_run(models, options))

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from fastseq.cli.shared.options import note, output_option, verb
-from fastseq.errors import OptionError
+from fastseq.cli.shared.options import output_option
+from fastseq.cli.shared.verb import done, note, verb
 from fastseq.show.pages import sections_of
 from fastseq.show.report import report
 
 
 @verb("report")
 @click.argument("results", nargs=-1, required=True, metavar="RESULT...")
-@output_option("report.html", "The page.")
+@output_option("report.html", "The page.", endings=[".html", ".htm"])
 @click.option("--title", help="Its title; otherwise the names of the results.")
 @click.option(
     "--examples",
@@ -37,9 +37,8 @@ def command(
     Example:
       fastseq report model.safetensors ism.npz scores/ kld.json -o report.html
     """
-    if output in results:
-        raise OptionError(f"-o {output} is one of the results; expected a new name for the page")
     sections = sections_of(results, examples=examples)
     names = ", ".join(Path(result).name for result in results)
     report(output, title or names, sections, most_rows=rows)
+    done(output=output, results=results, sections=[section.title for section in sections])
     note(f"{output}: {len(sections)} sections")

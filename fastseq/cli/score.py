@@ -1,6 +1,5 @@
 """What variants do to a model's answer, as a table or a folder of parts."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,17 +7,15 @@ import click
 
 import fastseq
 from fastseq.cli.shared.options import (
+    as_run,
     engine_option,
     ensemble,
-    json_option,
     models_option,
-    note,
     output_option,
-    quiet,
     running_options,
-    verb,
     view_options,
 )
+from fastseq.cli.shared.verb import answer, done, note, quiet, verb
 from fastseq.io.results import is_single
 
 FOLDER_ONLY = {
@@ -34,7 +31,8 @@ def _devices(
     return int(text) if text.isdigit() else text.split(",")
 
 
-@verb("score")
+@verb("score", resumes=lambda output: not is_single(output),
+      otherwise="a folder (-o scores/) is written as it is made and can be resumed")  # fmt: skip
 @models_option
 @click.option("--vcf", metavar="FILE", help="VCF, BCF or table of variants, or '-'.")
 @click.option("--variant", "texts", multiple=True, metavar="CHROM:POS:REF:ALT",
@@ -71,7 +69,13 @@ def _devices(
 @running_options
 @engine_option
 @view_options
-@click.option("--pseudocount", default=1.0, show_default=True, help="Of the fold change.")
+@click.option(
+    "--pseudocount",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Of the fold change.",
+)
 @click.option("--reduce", type=click.Choice(["sum", "mean"]), help="Of a profile's positions.")
 @click.option("--null", type=click.IntRange(0), default=0, show_default=True,
               help="Alleles in shuffled windows behind a p_value.")  # fmt: skip
@@ -92,7 +96,6 @@ def _devices(
 @click.option("--shard", type=click.IntRange(1), help="Input records in a part; 32,768 otherwise.")
 @click.option("--resume", is_flag=True, help="Go on with the folder of an interrupted run.")
 @click.option("--overwrite", is_flag=True, help="Replace what the folder holds.")
-@json_option
 def command(
     models: tuple[str, ...],
     vcf: str | None,
@@ -104,7 +107,6 @@ def command(
     output: str,
     dry_run: bool,
     shard: int | None,
-    as_json: bool,
     **options: Any,
 ) -> None:
     """Score every ALT allele in its own haplotype; one row per allele, in input order.
@@ -136,14 +138,13 @@ def command(
         output=None if dry_run else output, dry_run=dry_run, progress=not quiet(), **options,
     )  # fmt: skip
     if dry_run:
-        _tell(found, as_json)
+        _tell(found)
         return
     if "rows" not in found:
         note(f"the parts of this rank are in {output}; others have yet to finish theirs")
         return
     rows, counts = found["rows"], found["counts"]
-    if as_json and output != "-":
-        click.echo(json.dumps({"output": output, "rows": rows, "counts": counts}))
+    done(output=output, rows=rows, counts=counts, models=as_run(models, options))
     told = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
     note(f"{rows:,} alleles: {told or 'none'}")
 
@@ -153,11 +154,8 @@ def _one_or_more(texts: Sequence[str]) -> "str | list[str] | None":
     return texts[0] if len(texts) == 1 else list(texts) or None
 
 
-def _tell(estimate: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(estimate, indent=2))
-        return
+def _tell(estimate: Mapping[str, Any]) -> None:
     counts = {f"rows {status}": count for status, count in estimate["counts"].items()}
-    for name, value in {**estimate, **counts}.items():
-        if name != "counts" and value is not None:
-            click.echo(f"{name}\t{value}")
+    told = {**estimate, **counts}.items()
+    lines = [f"{k}\t{value}" for k, value in told if k != "counts" and value is not None]
+    answer("\n".join(lines), **estimate)

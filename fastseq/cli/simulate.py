@@ -4,7 +4,9 @@ import click
 
 import fastseq
 from fastseq._lazy import load
-from fastseq.cli.shared.options import note, output_option, verb
+from fastseq.cli.shared.files import TABLES, OutputName
+from fastseq.cli.shared.options import output_option
+from fastseq.cli.shared.verb import done, note, verb
 from fastseq.io.files import write_bytes
 from fastseq.io.tables import write_table
 from fastseq.sequence.motifs import format_motifs, jaspar, read_motifs
@@ -12,10 +14,17 @@ from fastseq.sequence.simulate import CORE
 
 
 @verb("simulate")
-@output_option("-", "Table with name, seq, label and fold (.tsv, .csv, .parquet, .gz of these).")
-@click.option("-n", "--rows", default=20_000, show_default=True, help="Sequences; half positive.")
-@click.option("--length", default=200, show_default=True, help="bp of each.")
-@click.option("--seed", default=22, show_default=True, help="Names the draw.")
+@output_option(
+    "-",
+    "Table with name, seq, label and fold (.tsv, .csv, .parquet, .gz of these).",
+    endings=TABLES,
+)
+@click.option("-n", "--rows", type=click.IntRange(1), default=20_000, show_default=True,
+              help="Sequences; half positive.")  # fmt: skip
+@click.option("--length", type=click.IntRange(1), default=200, show_default=True,
+              help="bp of each.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=22, show_default=True,
+              help="Names the draw.")  # fmt: skip
 @click.option(
     "--negatives", type=click.Choice(["authors", "document"]), default="authors",
     show_default=True, help="Whether negatives may carry core motifs, as the published data do.",
@@ -26,8 +35,10 @@ from fastseq.sequence.simulate import CORE
     help="Motifs of positives (MEME, JASPAR or TRANSFAC text) instead of the usual five.",
 )
 @click.option("--background", metavar="FILE", help="Motifs of negatives instead of the usual pool.")
-@click.option("--spans", metavar="FILE", help="Also write where every motif lies, as BED.")
-@click.option("--motifs", metavar="FILE", help="Also write the core motifs, as MEME text.")
+@click.option("--spans", metavar="FILE", type=OutputName(),
+              help="Also write where every motif lies, as BED.")  # fmt: skip
+@click.option("--motifs", metavar="FILE", type=OutputName(),
+              help="Also write the core motifs, as MEME text.")  # fmt: skip
 def command(
     output: str,
     rows: int,
@@ -72,4 +83,5 @@ def command(
         write_bytes(spans, bed.to_csv(sep="\t", header=False, index=False).encode())
     if motifs is not None:
         write_bytes(motifs, format_motifs(carried).encode())
+    done(output=output, rows=rows, length=length, planted=len(task.spans), seed=seed)
     note(f"{rows:,} sequences of {length} bp with {len(task.spans):,} planted motifs")

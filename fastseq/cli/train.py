@@ -11,16 +11,8 @@ import numpy as np
 import fastseq
 from fastseq.cli.shared.columns import choose_columns
 from fastseq.cli.shared.genome import genome_options, rows_of_genome
-from fastseq.cli.shared.options import (
-    QUIET,
-    json_option,
-    note,
-    output_option,
-    quiet,
-    seed_option,
-    training_device_option,
-    verb,
-)
+from fastseq.cli.shared.options import device_option, output_option, seed_option
+from fastseq.cli.shared.verb import JSON, QUIET, answer, note, quiet, verb
 from fastseq.errors import LengthError, OptionError
 from fastseq.io.tables import read_table
 
@@ -38,7 +30,7 @@ def setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-@verb("train")
+@verb("train", resumes=bool)
 @click.option("--data", metavar="FILE", help="Table (TSV, CSV, Parquet), or '-'.")
 @genome_options
 @click.option("--model", required=True, metavar="NAME", help="See 'fastseq models list'.")
@@ -55,7 +47,7 @@ def setting(text: str) -> tuple[str, Any]:
 )  # fmt: skip
 @click.option("--recipe", default="default", show_default=True, help="How the training goes.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data, in all.")
-@click.option("--lr", type=float, help="Highest learning rate.")
+@click.option("--lr", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
 @click.option("--batch-size", type=click.IntRange(1), help="Sequences in a step.")
 @click.option(
     "--size", "sizes", multiple=True, metavar="NAME=VALUE", help="A size of the model: channels=64."
@@ -70,9 +62,8 @@ def setting(text: str) -> tuple[str, Any]:
 )  # fmt: skip
 @click.option("--pad", is_flag=True, help="Let shorter sequences end in N; refused otherwise.")
 @seed_option
-@training_device_option
+@device_option
 @click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
-@json_option
 def command(
     data: str | None,
     model: str,
@@ -92,7 +83,6 @@ def command(
     seed: int,
     device: str | None,
     resume: bool,
-    as_json: bool,
     **genome: Any,
 ) -> None:
     """Train a model on sequences with labels and keep its best epoch.
@@ -112,7 +102,7 @@ def command(
     # of the processes that torchrun starts, the first one speaks
     speaks = os.environ.get("RANK", "0") == "0"
     if not speaks:
-        click.get_current_context().meta[QUIET] = True
+        click.get_current_context().meta.update({QUIET: True, JSON: False})
     rows = rows_of_genome(data, genome, seed)
     reading: dict[str, Any] = {}
     if rows is None:
@@ -140,6 +130,7 @@ def command(
     )
     if not speaks:
         return
+    note(f"trained on {result.device}")
     if result.dropped:
         note(f"left out: {result.dropped}")
     spec: Any = result.model.input_spec
@@ -148,13 +139,13 @@ def command(
             f"all rows share {len(spec.left)} + {len(spec.right)} bp at their ends: kept as the "
             f"construct's flanks around {spec.variable} variable bp"
         )
-    if as_json:
-        about = {"path": output, "best": result.best, "history": result.history}
-        click.echo(json.dumps(about, indent=2))
-        return
     shown = {name: value for name, value in result.best.items() if name not in UNTOLD}
     figures = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
-    click.echo(f"{output}: best epoch {result.best['epoch']} of {len(result.history)}: {figures}")
+    answer(
+        f"{output}: best epoch {result.best['epoch']} of {len(result.history)}: {figures}",
+        output=output, rows=len(rows), best=result.best, history=result.history,
+        device=result.device, dropped=result.dropped or None,
+    )  # fmt: skip
 
 
 def _of_table(

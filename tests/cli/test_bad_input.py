@@ -152,9 +152,10 @@ def test_a_device_that_is_not_there(run, model, fasta, table, name):
 
 def test_the_page_does_not_replace_what_it_shows(run, model, fasta):
     assert run("ism", "-m", model, fasta, "-o", "maps.npz", "-q").exit_code == 0
-    before = Path("maps.npz").read_bytes()
-    assert "one of the results" in one_line(run("report", "maps.npz", "-o", "maps.npz"))
-    assert Path("maps.npz").read_bytes() == before
+    assert run("report", "maps.npz", "-o", "page.html", "-q").exit_code == 0
+    before = Path("page.html").read_bytes()
+    assert "would be replaced" in one_line(run("report", "page.html", "-o", "./page.html"))
+    assert Path("page.html").read_bytes() == before
 
 
 @pytest.mark.parametrize(

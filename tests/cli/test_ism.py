@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 import fastseq
-from fastseq.cli import given
+from fastseq.cli.shared import given
 from fastseq.io import map_shards
 from fastseq.io.map_shards import read_shards
 from fastseq.io.maps import read_maps

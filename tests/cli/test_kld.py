@@ -158,7 +158,7 @@ def test_what_no_number_can_say_is_null(run, fasta):
         (["pickled.npz", "--seqs", "FASTA"], "pickled.npz"),
         (["m.npy", "--seqs", "FASTA", "--ks", "13"], "between 1 and 12"),
         (["m.npy", "--seqs", "FASTA", "--quantile", "1"], "quantile=1.0"),
-        (["m.npy", "--seqs", "FASTA", "--null", "-1"], "null=-1"),
+        (["a.npz", "--plot", "kld.gif"], "kld.gif: expected a name ending in .png"),
         (["m.npy", "--seqs", "FASTA", "--score", "l2", "--score", "l2"], "--score was given 2"),
         (["m.npy", "--seqs", "FASTA", "--method", "both", "--per-sequence", "x.tsv"], "per_seq"),
         (["m.npy", "--seqs", "FASTA", "--motifs", "FASTA"], "expected chrom, start and end"),
@@ -188,7 +188,7 @@ def test_refusals(run, model, fasta, maps, arguments, message):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["m.npy", "--plot", "kld.gif"], ["m.npy", "--method", "angular"]]
+    "arguments", [[], ["m.npy", "--null", "-1"], ["m.npy", "--method", "angular"]]
 )
 def test_wrong_usage(run, arguments):
     assert run("kld", *arguments).exit_code == 2

@@ -92,7 +92,7 @@ def test_tables_without_a_common_variant_are_an_error(run, scores):
         (["export", "partial", "y.tsv"], "--resume"),
         (["annotate", "absent", "v.vcf", "w.vcf"], "expected a folder of results"),
         (["annotate", "scores", "v.vcf", "w.bcf"], "ending in .vcf"),
-        (["annotate", "scores", "v.vcf", "./v.vcf"], "would replace"),
+        (["annotate", "scores", "v.vcf", "./v.vcf"], "would be replaced"),
         (["annotate", "scores", "absent.vcf", "w.vcf"], "absent.vcf: no such file"),
         (["annotate", "scores", "short.vcf", "w.vcf"], "score this file"),
         (["annotate", "scores", "empty.bcf", "w.vcf"], "fewer alleles than the scores"),

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from fastseq.sequence.encode import decode
 
@@ -87,8 +88,13 @@ def test_quantiles_and_recipes_reach_the_prompt(run, genome):
     assert all(0 <= answer <= 1 for answer in answers)
     listed = run("models", "recipes")
     assert "\nunlock_dna\tmse\t512 rows\t20 epochs adam 0.001 noam" in listed.stdout
-    assert json.loads(run("models", "recipes", "--json").stdout)["bhi"]["quantiles"]
+    assert json.loads(run("models", "recipes", "--json").stdout)["recipes"]["bhi"]["quantiles"]
 
 
-def test_help_says_where_a_training_runs(run):
-    assert "the CPU otherwise" in run("train", "--help").stdout
+def test_a_training_says_where_it_runs(run, genome):
+    assert "the GPU if there is one" in run("train", "--help").stdout
+    done = run("train", *genome, *NETWORK, "--device", "cpu")
+    assert "trained on cpu" in done.stderr
+    if not torch.cuda.is_available():
+        assert "trained on cpu" in run("train", *genome, *NETWORK).stderr
+    assert "trained on" not in run("train", *genome, *NETWORK, "-q").stderr

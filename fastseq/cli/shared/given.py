@@ -1,7 +1,6 @@
 """What is explained at a prompt: sequences of a file, or regions of a genome; and maps of them."""
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,20 +9,25 @@ import numpy as np
 
 from fastseq._lazy import load
 from fastseq.arrays import Codes
-from fastseq.cli.shared.options import quiet, sequence_options
+from fastseq.cli.shared.options import sequence_options
 from fastseq.cli.shared.sequences import read_checked
+from fastseq.cli.shared.verb import done, quiet
 from fastseq.errors import FormatError, OptionError
 from fastseq.io.bed import read_bed
 from fastseq.io.fasta import Genome
-from fastseq.io.map_shards import SHARD, are_shards, write_shards
+from fastseq.io.map_shards import SHARD, are_shards
 from fastseq.io.maps import Maps, write_maps
 from fastseq.io.tables import write_table
 
 BED = (".bed", ".bed.gz", ".narrowPeak", ".narrowPeak.gz", ".broadPeak")
 
 
+# what an interrupt says of outputs that are written at the end
+OTHERWISE = "a folder or .zarr group (-o maps/) is written as it is made and can be resumed"
+
+
 class Lowered:
-    """The models of a verb, lowered when first asked for, once for all shards.
+    """The models of a verb, lowered when first asked for.
 
     Attributes
     ----------
@@ -51,16 +55,12 @@ class Lowered:
             )
         return self._plans
 
-    def identity(self, given: "Given", **more: Any) -> dict[str, Any]:
-        """Return what a run is, in JSON values."""
-        plans, digest = self.all(given), load("fastseq.score.identity").model_digest
-        return {
-            **more,
-            "models": [digest(plan) for plan in plans],
-            "batch": [plan.micro_batch for plan in plans],
-            "running": [f"{plan.precision} on {plan.device.type}" for plan in plans],
-            "options": {name: str(value) for name, value in self.rest.items()},
-        }
+    def ran(self) -> list[dict[str, str]]:
+        """Return which models ran, and how."""
+        return [
+            {"model": model, "precision": plan.precision, "device": str(plan.device)}
+            for model, plan in zip(self._models, self._plans)
+        ]
 
 
 class Given(NamedTuple):
@@ -73,10 +73,12 @@ class Given(NamedTuple):
 def given_options(function: Callable[..., None], *, required: bool = True) -> Callable[..., None]:
     """Add the input: a FASTA, a table, lines of bases, or a BED file and its genome."""
     for option in (
+        click.option("--shard", type=click.IntRange(1), default=SHARD, show_default=True,
+                     help="Sequences in a shard, a multiple of 64; one is in memory at a time."),
         click.option("--resume", is_flag=True, help="Go on with a folder or Zarr group."),
         click.option("--rows", type=click.IntRange(1), help="Only the first so many sequences."),
         click.option("--fasta", metavar="FILE", help="The genome that a BED file counts in."),
-    ):
+    ):  # fmt: skip
         function = option(function)
     return partial(sequence_options, required=required)(function)
 
@@ -119,13 +121,20 @@ def read_given(
 def write_explained(
     output: str,
     given: Given,
-    make: Callable[[slice], Maps],
+    explain: Callable[..., Any],
     table: Callable[[Maps], dict[str, Any]],
-    identity: Callable[[], dict[str, Any]],
     *,
     resume: bool,
+    shard: int,
 ) -> None:
     """Write maps to where the output's name says: shards, one .npz file, or a table.
+
+    Parameters
+    ----------
+    explain : callable
+        Returns the result of all sequences, or with ``output`` the manifest of their shards.
+    table : callable
+        From maps to the columns of a table.
 
     Raises
     ------
@@ -133,19 +142,21 @@ def write_explained(
         ``--resume`` for one file.
     """
     if are_shards(output):
-        text = "\n".join(given.names).encode() + given.codes.tobytes()
-        run = {"sequences": hashlib.sha256(text).hexdigest(), **identity()}
-        write_shards(output, *given, make, run, resume=resume, progress=_progress)
-        return
-    if resume:
-        raise OptionError(f"--resume goes on with a folder or a .zarr group; found {output}")
-    maps = make(slice(None))
-    if output.endswith(".npz"):
-        write_maps(output, maps)
+        manifest = explain(
+            output=output, names=given.names, resume=resume, shard=shard, progress=not quiet()
+        )
+        about = manifest["identity"]
+        written: dict[str, Any] = {"method": about["method"], "tasks": about["tasks"]}
+        written["shards"] = -(-about["rows"] // shard)
     else:
-        write_table(load("pandas").DataFrame(table(maps)), output)
-
-
-def _progress(rows: int) -> Iterator[slice]:
-    stream = load("fastseq.run.stream")
-    return stream.blocks(rows, SHARD, progress=not quiet(), label="explain")
+        if resume:
+            raise OptionError(f"--resume goes on with a folder or a .zarr group; found {output}")
+        maps = explain(progress=not quiet()).maps(given.names)
+        written = {"method": maps.method, "tasks": maps.tasks}
+        if output.endswith(".npz"):
+            write_maps(output, maps)
+        else:
+            columns = table(maps)
+            written["rows"] = len(columns["pos"])
+            write_table(load("pandas").DataFrame(columns), output)
+    done(output=output, sequences=len(given.codes), length=given.codes.shape[1], **written)
