@@ -1,7 +1,7 @@
 """Differences carried through a chain by PyTorch: works for every layer."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ ROWS = 8192
 # vectors that a linear layer takes at once, and sites of several sequences: always as many, so that
 # neighbours change no bit; whole registers, because PyTorch rounds the remainder another way
 VECTORS, SITES = 64, 32
+# their results are zero wherever their inputs are
+STAY_ZERO = {ops.add, ops.concat}
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +132,11 @@ class TorchDeltas:
 
     def __init__(self, chain: Chain, table: Tensor) -> None:
         self.chain, self.table = chain, table
+        self._planes = {
+            number: step.arguments["weight"].unsqueeze(2)
+            for number, step in enumerate(chain.steps)
+            if step.function is ops.conv
+        }
         self.stems = {
             number: _stem(step, table)
             for number, step in enumerate(chain.steps)
@@ -137,6 +144,13 @@ class TorchDeltas:
             and step.inputs == (0,)
             and step.stride == step.dilation == step.arguments["groups"] == 1
         }
+
+    def convolved(self, number: int, step: Step, delta: Tensor, halo: int) -> Tensor:
+        """Return a convolution of differences (edits, width, channels), zeros on both sides."""
+        return F.conv2d(
+            delta.mT.unsqueeze(2), self._planes[number], None, (1, step.stride), (0, halo),
+            (1, step.dilation), step.arguments["groups"],
+        ).squeeze(2).mT  # fmt: skip
 
     def prepare(self, reference: Reference) -> "Maps":
         """Return the reference maps that windows are taken from."""
@@ -188,6 +202,7 @@ class Maps:
     def __init__(self, chain: Chain, reference: Reference) -> None:
         self.reference = reference
         self._rows: dict[tuple[str, int], Tensor] = {}
+        self._edges: dict[int, tuple[Tensor, Tensor]] = {}
         ends = chain.windows(0, chain.shapes[0][1], clip=False)
         beyond = [(-e[0], e[1] - s[1]) for e, s in zip(ends, chain.shapes) if e is not None]
         # a pool reads up to a window more than it answers for
@@ -217,15 +232,40 @@ class Maps:
         )
         return self._kept(("share", number), inverse, 0.0)
 
-    def first(self, rows: Tensor, row: Tensor) -> Tensor:
+    def pooled(self, step: Step) -> Tensor:
+        """Return what a pool of maxima reads, without what it drops at the end."""
+        (number,) = step.inputs
+        reads = (step.shape[1] - 1) * step.stride + step.kernel - step.before
+        if reads >= step.length_in:
+            return self.value(number)
+        seen = self.reference.values[number][:, :, :reads]
+        return self._kept(("pooled", number), seen, OUTSIDE, step.length_in - reads)
+
+    def edges(self, number: int) -> tuple[Tensor, Tensor]:
+        """Return the maxima before and from every position of a map, (rows, length + 1, c)."""
+        if number not in self._edges:
+            rows = self.reference.values[number].mT
+            edge = torch.full((len(rows), 1, rows.shape[2]), OUTSIDE)
+            prefix = torch.cat([edge, rows.cummax(1)[0]], 1)
+            suffix = torch.cat([rows.flip(1).cummax(1)[0].flip(1), edge], 1)
+            self._edges[number] = prefix, suffix
+        return self._edges[number]
+
+    def first(self, rows: Tensor, row: Any) -> Any:
         """Return where position 0 of sequences stands in the rows of a map."""
         return row * (len(rows) // len(self.reference.codes)) + self.before
 
-    def _kept(self, key: tuple[str, int], x: Tensor, fill: float) -> Tensor:
+    def _kept(self, key: tuple[str, int], x: Tensor, fill: float, dropped: int = 0) -> Tensor:
         if key not in self._rows:
-            padded = F.pad(x.mT, (0, 0, self.before, self._after), value=fill)
+            after = self._after + dropped
+            padded = F.pad(x.mT, (0, 0, self.before, after), value=fill)
             self._rows[key] = padded.contiguous().flatten(0, 1)
         return self._rows[key]
+
+
+def _is_plain_pool(step: Step) -> bool:
+    """Return whether maxima outside a map see nothing of the map, so that they stay OUTSIDE."""
+    return step.function is ops.max_pool and step.kernel <= step.stride and step.before == 0
 
 
 def _activate(rows: Tensor, step: Step) -> Tensor:
@@ -240,11 +280,14 @@ class _Pass:
     """One run of sites through all steps."""
 
     def __init__(self, engine: TorchDeltas, maps: Maps, sites: Sites) -> None:
-        self.chain, self.stems, self.maps = engine.chain, engine.stems, maps
+        self.chain, self.engine, self.maps = engine.chain, engine, maps
         self.count, self.alternatives = sites.edit.shape
         self.row, self.rows = torch.from_numpy(sites.row), sites.rows
-        first = int(sites.start.min())
-        self.offset = torch.from_numpy(sites.start - first)
+        first, self.only = int(sites.start.min()), int(sites.row[0])
+        self.offset = sites.start - first
+        apart = {*np.diff(sites.start).tolist()} if not np.diff(sites.row).any() else {0, 1}
+        # bases from one site of a reference to the next; negative where that differs
+        self.jump = min(apart, default=0) if len(apart) < 2 else -1
         end = first + sites.length
         self.ranges = self.chain.windows(first, end, clip=False)
         covered = sites.start[:, None] + np.arange(sites.length)
@@ -287,7 +330,9 @@ class _Pass:
             return None
         delta = self._map(number, step, inputs, frame)
         if step.activation == "none":
-            return Window(self._inside(delta, frame, step.shape[1]), frame)
+            if step.function not in STAY_ZERO and not _is_plain_pool(step):
+                self._inside(delta, frame, step.shape[1])
+            return Window(delta, frame)
         return Window(self._activated(number, step, delta, frame), frame)
 
     def _homogeneous(self, step: Step, value: Window | Tensor) -> Window | Tensor:
@@ -324,8 +369,9 @@ class _Pass:
         x, skip = inputs[0], inputs[1] if len(inputs) > 1 else None
         if x is None:
             return skip.over(frame).clone()
-        if number in self.stems and x.frame.width == 1 and skip is None and not frame.whole:
-            return self.stems[number][self.old, self.new].flatten(0, 2)
+        stem = self.engine.stems.get(number)
+        if stem is not None and x.frame.width == 1 and skip is None and not frame.whole:
+            return stem[self.old, self.new].flatten(0, 2)
         reads = frame.read_by(step)
         before, after = x.frame.start - reads.start, reads.end - x.frame.end
         delta = x.delta
@@ -334,17 +380,31 @@ class _Pass:
         # where a result lies in its padding alone
         if min(before, after) < 0 or max(before, after) > halo or step.dilation > x.frame.width:
             delta, before, after = x.over(reads), 0, 0
-        y = linear_part(step, [delta.mT], bias=False, before=before, after=after).mT
+        if before == after:
+            y = self.engine.convolved(number, step, delta, before)
+        else:
+            y = linear_part(step, [delta.mT], bias=False, before=before, after=after).mT
         if skip is not None:
-            y[:, skip.frame.start - frame.start : skip.frame.end - frame.start] += skip.delta
+            y[:, skip.frame.start - frame.start : skip.frame.end - frame.start].add_(skip.delta)
         return y
 
     def _max_pool(self, number: int, step: Step, x: Window, frame: Frame) -> Tensor:
-        reads = frame.read_by(step)
-        seen = self._sites(x.over(reads)) + self._view(self.maps.value(step.inputs[0]), reads)
-        y = ops.max_pool(seen.flatten(0, 1).mT, step.kernel, step.stride).mT.contiguous()
-        self._sites(y).sub_(self._view(self.maps.value(number + 1), frame))
-        return y
+        reads, delta = frame.read_by(step), self._sites(x.delta)
+        seen = self._view(self.maps.pooled(step), reads)
+        first, end = x.frame.start - reads.start, x.frame.end - reads.start
+        if (first, end) == (0, reads.width):
+            seen = seen + delta
+        elif first >= 0 and end <= reads.width:
+            seen = seen.repeat(1, self.alternatives, 1, 1)
+            seen[:, :, first:end].add_(delta)
+        else:
+            seen = seen + self._sites(x.over(reads))
+        last = (frame.width - 1) * step.stride + 1
+        taps = [seen[:, :, tap : tap + last : step.stride] for tap in range(step.kernel)]
+        y = torch.maximum(taps[0], taps[min(1, step.kernel - 1)])
+        for tap in taps[2:]:
+            torch.maximum(y, tap, out=y)
+        return y.sub_(self._view(self.maps.value(number + 1), frame)).flatten(0, 1)
 
     def _activated(self, number: int, step: Step, delta: Tensor, frame: Frame) -> Tensor:
         """Return act(z + delta) - act(z) around the cached z; `delta` is overwritten."""
@@ -353,36 +413,36 @@ class _Pass:
         self._sites(delta).sub_(self._view(self.maps.activated(number, step), frame))
         return delta
 
-    def _inside(self, delta: Tensor, frame: Frame, length: int) -> Tensor:
-        """Return a window with exact zeros outside the map."""
+    def _inside(self, delta: Tensor, frame: Frame, length: int) -> None:
+        """Put exact zeros where a window lies outside the map."""
         if frame.whole:
-            return delta
+            return
         starts = self._starts(frame)
         if frame.start >= 0 and starts.max() + frame.width <= length:
-            return delta
-        position = starts[:, None] + torch.arange(frame.width)
-        inside = (position >= 0) & (position < length)
-        self._sites(delta).mul_(inside[:, None, :, None])
-        return delta
+            return
+        position = starts[:, None] + np.arange(frame.width)
+        inside = ((position >= 0) & (position < length)).astype(np.float32)
+        self._sites(delta).mul_(torch.from_numpy(inside)[:, None, :, None])
 
-    def _starts(self, frame: Frame) -> Tensor:
+    def _starts(self, frame: Frame) -> NDArray[np.int64]:
         """Return where each site's window begins, int64, (sites,)."""
         return frame.start + (self.offset * 0 if frame.whole else self.offset // frame.stride)
 
     def _view(self, rows: Tensor, frame: Frame) -> Tensor:
         """Return windows of a reference map, (sites, 1, width, channels); a view where it can."""
         channels = rows.shape[1]
-        at = (self.maps.first(rows, self.row) + self._starts(frame)).numpy()
-        jump = int(at[1] - at[0]) if self.count > 1 else 0
-        if jump < 0 or (np.diff(at) != jump).any():
+        if self.jump < 0:
             every = rows.as_strided(
                 (len(rows) - frame.width + 1, frame.width, channels), (channels, channels, 1)
             )
-            return every[torch.from_numpy(at)][:, None]
+            at = self.maps.first(rows, self.row) + torch.from_numpy(self._starts(frame))
+            return every[at][:, None]
+        first = self.maps.first(rows, self.only) + frame.start
+        jump = 0 if frame.whole else self.jump // frame.stride
         return rows.as_strided(
             (self.count, 1, frame.width, channels),
             (jump * channels, 0, channels, 1),
-            int(at[0]) * channels,
+            first * channels,
         )
 
     def _sites(self, delta: Tensor) -> Tensor:
@@ -398,7 +458,7 @@ class _Pass:
         before = max(0, -frame.start)
         rows = before + max(length, int(starts.max()) + frame.width)
         dense = torch.zeros(self.count, self.alternatives, rows, channels)
-        places = (before + starts)[:, None] + torch.arange(frame.width)
+        places = torch.from_numpy((before + starts)[:, None] + np.arange(frame.width))
         each = torch.arange(self.count)[:, None]
         dense.transpose(1, 2)[each, places] = self._sites(w.delta).transpose(1, 2)
         delta = dense[:, :, before : before + length].flatten(0, 1)
@@ -409,11 +469,8 @@ class _Pass:
         frame, length = x.frame, step.length_in
         seen = self._view(self.maps.value(step.inputs[0]), frame)
         best = (self._sites(x.delta) + seen).amax(2)
-        rows = self.maps.reference.values[step.inputs[0]].mT
-        edge = torch.full((len(rows), 1, rows.shape[2]), OUTSIDE)
-        prefix = torch.cat([edge, rows.cummax(1)[0]], 1)
-        suffix = torch.cat([rows.flip(1).cummax(1)[0].flip(1), edge], 1)
-        start, row = self._starts(frame), self.row
+        prefix, suffix = self.maps.edges(step.inputs[0])
+        start, row = torch.from_numpy(self._starts(frame)), self.row
         left, right = start.clamp(0, length), (start + frame.width).clamp(0, length)
         rest = torch.maximum(prefix[row, left], suffix[row, right])[:, None]
         return (torch.maximum(best, rest) - suffix[row, :1]).flatten(0, 1)
