@@ -6,6 +6,7 @@ import torch
 from benchmarks.rivals import plain_loop, plain_torch
 from benchmarks.run import Case, Rival
 from fastseq.learn.augment import batches
+from fastseq.learn.feed import feed
 from fastseq.learn.recipes import recipe
 from fastseq.learn.train import train
 from fastseq.models.registry import build
@@ -22,11 +23,12 @@ def cases(size):
     labels = random.normal(size=rows).astype(np.float32)
     seqs = decode(codes)
     words = f"{rows} random rows of {length} bp, one thread"
-    everything, spec, plan = np.arange(rows), InputSpec(length), recipe("default")
+    everything, plan = np.arange(rows), recipe("default")
+    rows_in_memory = feed(codes, InputSpec(length), torch.device("cpu"))
 
     def data_path(**changes):
         chosen = plan.change(**changes)
-        for _ in batches(codes, labels[:, None], everything, chosen, spec, random):
+        for _ in batches(rows_in_memory, labels[:, None], everything, chosen, random):
             pass
 
     yield Case(

@@ -72,7 +72,7 @@ RESNET = {
 WAYS = {
     "plain": Way(SHORT),
     "fastseq": Way(SHORT, 3, True, options={"recipe": "promoters", "sizes": RESNET}),
-    "best": Way(LONG, 8, True, True, {"recipe": "promoters", "sizes": {**RESNET, "channels": 96}}),
+    "best": Way(LONG, 9, True, options={"recipe": "promoters", "sizes": RESNET}),
 }
 # one network, a third of the short budget, one thing changed at a time
 REFERENCE = {"recipe": "promoters", "sizes": RESNET}

@@ -1,10 +1,10 @@
-/* Chosen rows of codes become model input: shifted, reversed and expanded in one pass. */
+/* Chosen rows become model input: shifted, reversed and expanded in one pass over codes or bits. */
 #ifndef FASTSEQ_BATCHES_H
 #define FASTSEQ_BATCHES_H
 
 #include "cpu.h"
 
-enum { CODES = 5, ROWS_AHEAD = 8, CACHE_LINE = 64 };
+enum { CODES = 5, WORDS = 256, ROWS_AHEAD = 8, CACHE_LINE = 64 };
 
 /* Write the channels of n bases, `item` floats each, `step` floats apart. */
 BODY float *expand_bases(const uint8_t *row, ptrdiff_t n, const float *table, size_t item,
@@ -85,6 +85,89 @@ static inline void gather_rows(const uint8_t *codes, ptrdiff_t length, const int
         else
             expand_row(row, length, by, reversed, letters, channels, to, cpu);
     }
+}
+
+/* Four bases of a row from bit `at` on, as one byte; a record has a byte behind its bases. */
+BODY unsigned word_at(const uint8_t *bits, ptrdiff_t at) {
+    const unsigned both = bits[at >> 3] | (unsigned)bits[(at >> 3) + 1] << 8;
+    return both >> (at & 7) & 255;
+}
+
+/* As expand_row, four bases a step: `words` holds their channels, in reverse order where reversed. */
+BODY void expand_bits(const uint8_t *bits, ptrdiff_t length, ptrdiff_t shift, int reversed,
+                      const float *words, const float *table, size_t item, float *out) {
+    const ptrdiff_t step = reversed ? -(ptrdiff_t)item : (ptrdiff_t)item;
+    const ptrdiff_t shown = length - (shift < 0 ? -shift : shift);
+    float *to = reversed ? out + (length - 1) * (ptrdiff_t)item : out;
+    to = expand_unknown(shift > 0 ? shift : 0, table, item, step, to);
+    ptrdiff_t j = 0, at = shift < 0 ? -2 * shift : 0;
+    for (; j + 4 <= shown; j += 4, at += 8, to += 4 * step)
+        memcpy(reversed ? to - 3 * item : to, words + word_at(bits, at) * 4 * item,
+               4 * item * sizeof(float));
+    if (j < shown) {
+        const size_t rest = (size_t)(shown - j);
+        const float *word = words + word_at(bits, at) * 4 * item;
+        memcpy(reversed ? to - (rest - 1) * item : to, reversed ? word + (4 - rest) * item : word,
+               rest * item * sizeof(float));
+        to += (ptrdiff_t)rest * step;
+    }
+    expand_unknown(shift < 0 ? -shift : 0, table, item, step, to);
+}
+
+/* Write what an unknown base shows where a bit of `unknown` is set, after the row's shift. */
+BODY void hide_bases(const uint8_t *unknown, ptrdiff_t length, ptrdiff_t shift, int reversed,
+                     const float *table, size_t item, float *out) {
+    for (ptrdiff_t i = 0; i < length; i++) {
+        if (!(i & 7) && !unknown[i >> 3]) {
+            i += 7;
+            continue;
+        }
+        const ptrdiff_t j = i + shift;
+        if (!(unknown[i >> 3] >> (i & 7) & 1) || j < 0 || j >= length) continue;
+        memcpy(out + (reversed ? length - 1 - j : j) * (ptrdiff_t)item, table + (CODES - 1) * item,
+               item * sizeof(float));
+    }
+}
+
+/* As gather_rows, of records of `stride` bytes: two bits a base and a spare byte; then, from byte
+   `hidden` on where that is above 0, one bit a base that says which are unknown. */
+#define DRAWN                                                                                   \
+    const uint8_t *records, ptrdiff_t stride, ptrdiff_t hidden, ptrdiff_t length,               \
+        const int64_t *rows, ptrdiff_t n, const int16_t *shift, ptrdiff_t turned,               \
+        const float *words, const float *table, size_t channels, float *out
+#define DRAWN_FROM \
+    records, stride, hidden, length, rows, n, shift, turned, words, table, channels, out
+
+BODY void draw_body(DRAWN) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (i + ROWS_AHEAD < n)
+            for (ptrdiff_t at = 0; at < stride; at += CACHE_LINE)
+                PREFETCH(records + rows[i + ROWS_AHEAD] * stride + at);
+        const int reversed = i >= turned;
+        const float *letters = table + (reversed ? CODES * channels : 0);
+        const float *fours = words + (reversed ? WORDS * 4 * channels : 0);
+        const uint8_t *record = records + rows[i] * stride;
+        const ptrdiff_t by = shift ? shift[i] : 0;
+        float *to = out + (size_t)i * length * channels;
+        if (channels == 4)
+            expand_bits(record, length, by, reversed, fours, letters, 4, to);
+        else
+            expand_bits(record, length, by, reversed, fours, letters, channels, to);
+        if (hidden) hide_bases(record + hidden, length, by, reversed, letters, channels, to);
+    }
+}
+
+/* a vector of the processor's own width takes the channels of four bases in one or two moves */
+AVX512 static void draw_avx512(DRAWN) { draw_body(DRAWN_FROM); }
+AVX2 static void draw_avx2(DRAWN) { draw_body(DRAWN_FROM); }
+
+static inline void draw_rows(DRAWN, int cpu) {
+    if (cpu == CPU_AVX512)
+        draw_avx512(DRAWN_FROM);
+    else if (cpu == CPU_AVX2)
+        draw_avx2(DRAWN_FROM);
+    else
+        draw_body(DRAWN_FROM);
 }
 
 #endif

@@ -6,20 +6,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastseq.arrays import UNKNOWN, Codes
+from fastseq.learn.feed import Feed
 from fastseq.learn.recipes import Recipe
-from fastseq.models.specs import InputSpec
 
 # near-copies that come together: their differences are seen, and a batch still holds many clusters
 TOGETHER = 4
 
 
 def batches(
-    codes: Codes,
+    feed: Feed,
     targets: np.ndarray,
     rows: np.ndarray,
     recipe: Recipe,
-    spec: InputSpec,
     rng: np.random.Generator,
     weights: np.ndarray | None = None,
     clusters: np.ndarray | None = None,
@@ -29,15 +27,14 @@ def batches(
 
     Parameters
     ----------
-    codes : uint8, (n, length)
-        Full-length input, flanks included.
+    feed : Feed
+        All rows, packed.
     targets : float32, (n, tasks)
         In the head's units.
     rows : int64
         The rows of this fold.
     recipe : Recipe
         Its ``batch_size``, ``strands``, ``shift``, ``mask`` and ``label_noise``.
-    spec : InputSpec
     rng : numpy.random.Generator
     weights : float, (len(rows),), optional
         Chance of each row to be drawn; every row once where not given.
@@ -55,33 +52,31 @@ def batches(
         Which rows of the batch came together; all differ where there are no clusters.
     """
     order = rng.permutation(rows) if weights is None else _drawn(rows, weights, rng)
-    together = torch.arange(len(order))
+    size, steps = recipe.batch_size, batches_per_epoch(len(rows), recipe)
+    ends = [*range(size, steps * size, size), len(order)]
+    alone, together = torch.arange(2 * size, device=feed.device), None
     if clusters is not None:
         order, together = _in_fours(order, clusters, rng)
+        together = together.to(feed.device)
     y = targets[order]
     if recipe.label_noise:
         spread = targets[rows].std() * recipe.label_noise
         y = y + rng.normal(0, spread, y.shape).astype(np.float32)
-    labels, moves = torch.from_numpy(y), None
+    labels, moves = torch.from_numpy(y).to(feed.device), None
     if recipe.shift:
-        most = min(recipe.shift, codes.shape[1])
+        most = min(recipe.shift, feed.rows.length)
         moves = rng.integers(-most, most + 1, len(order), np.int16)
-    codes = np.ascontiguousarray(codes)
-    size, steps = recipe.batch_size, batches_per_epoch(len(rows), recipe)
-    ends = [*range(size, steps * size, size), len(order)]
-    copies = 2 if recipe.strands == "conjoined" else 1
-    largest = int(np.diff([0, *ends]).max())
-    room = torch.empty(copies * largest, codes.shape[1], spec.channels)
     for begin, end in zip([0, *ends], ends):
-        batch, by = order[begin:end], None if moves is None else moves[begin:end]
-        source = codes
+        drawn, n = order[begin:end], end - begin
+        x = feed.batch(drawn, None if moves is None else moves[begin:end], _turned(recipe, n))
         if recipe.mask:
-            source, batch = _masked(codes[batch], recipe.mask, rng), np.arange(len(batch))
-        x = _on_strands(source, batch, by, recipe.strands, spec, room)
+            hidden = rng.random((n, feed.rows.length), np.float32) < recipe.mask
+            _hide(x, torch.from_numpy(hidden).to(feed.device), feed.spec.unknown)
         if singletons is not None:
-            flags = torch.from_numpy(singletons[order[begin:end]]).repeat(copies)
-            x[:, spec.channel("singleton")] = flags[:, None]
-        yield x, labels[begin:end], together[begin:end] - together[begin]
+            flags = torch.from_numpy(singletons[drawn]).to(feed.device)
+            x[:, feed.spec.channel("singleton")] = flags.repeat(len(x) // n)[:, None]
+        groups = alone[:n] if together is None else together[begin:end] - together[begin]
+        yield x, labels[begin:end], groups
 
 
 def batches_per_epoch(rows: int, recipe: Recipe) -> int:
@@ -92,28 +87,23 @@ def batches_per_epoch(rows: int, recipe: Recipe) -> int:
     return max((rows + recipe.batch_size // 2) // recipe.batch_size, 1)
 
 
-def _on_strands(
-    codes: Codes,
-    rows: np.ndarray,
-    shift: np.ndarray | None,
-    strands: str,
-    spec: InputSpec,
-    room: Tensor,
-) -> Tensor:
-    """Return the model input: forward; the second half of the rows reversed; or both of each."""
-    n = len(rows)
+def _turned(recipe: Recipe, n: int) -> tuple[int, ...]:
+    """Return from which row on a batch is reversed: none, the second half; or none, then all."""
     # rows come in random order, so which half is turned is a coin's toss for each
-    turned = n if strands == "forward" else n // 2
-    if strands != "conjoined":
-        return spec.expand_rows(codes, rows, shift=shift, turned=turned, out=room[:n])
-    for at, turned in ((0, n), (n, 0)):
-        spec.expand_rows(codes, rows, shift=shift, turned=turned, out=room[at : at + n])
-    return room[: 2 * n].transpose(1, 2)
+    return {"forward": (n,), "augment": (n // 2,), "conjoined": (n, 0)}[recipe.strands]
 
 
-def _masked(codes: Codes, share: float, rng: np.random.Generator) -> Codes:
-    codes[rng.random(codes.shape, dtype=np.float32) < share] = UNKNOWN
-    return codes
+def _hide(x: Tensor, hidden: Tensor, unknown: str) -> None:
+    """Make bases unknown, the same ones in both copies of a conjoined batch.
+
+    Parameters
+    ----------
+    x : float32, (copies * batch, channels, length)
+    hidden : bool, (batch, length)
+    """
+    if len(x) > len(hidden):
+        hidden = torch.cat((hidden, hidden.flip(1)))
+    x[:, :4].masked_fill_(hidden[:, None], 0.25 if unknown == "uniform" else 0.0)
 
 
 def _drawn(rows: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:

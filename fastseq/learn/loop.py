@@ -14,17 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from fastseq.arrays import Codes
 from fastseq.errors import DivergenceError, OptionError, ShapeError
 from fastseq.learn import losses, metrics, saved
 from fastseq.learn.augment import batches, batches_per_epoch, cluster_weights, tail_weights
 from fastseq.learn.dataset import Labelled
+from fastseq.learn.feed import Feed, feed
 from fastseq.learn.objective import Objective
 from fastseq.learn.optim import optimizer, rate, sharpen
 from fastseq.learn.parallel import World
 from fastseq.learn.recipes import Recipe, Stage
 from fastseq.learn.regularise import regulariser
-from fastseq.models.specs import InputSpec, Strand, TargetSpec
+from fastseq.models.specs import InputSpec, TargetSpec
 from fastseq.run.stream import progress_bar
 
 VALIDATION_BATCH = 512
@@ -62,7 +62,7 @@ class Run:
         plan: Recipe,
         binary: bool,
         seed: int = 0,
-        path: "str | os.PathLike | None" = None,
+        path: "str | os.PathLike[str] | None" = None,
         progress: bool = False,
         world: World = ALONE,
     ):
@@ -71,7 +71,6 @@ class Run:
         self.input: InputSpec = model.input_spec
         self.head: TargetSpec = model.target_spec
         self._check_recipe(rows)
-        self.codes = self.input.place(rows.codes)
         self.labels = rows.targets
         self.targets = self.head.invert(rows.targets).astype(np.float32)
         self.train_rows, self.val_rows = train_rows, val_rows
@@ -85,6 +84,7 @@ class Run:
         if plan.singleton and "singleton" in self.input.flag_channels:
             self.singletons = (rows.targets % 1 == 0).all(1).astype(np.float32)
         self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+        self.feed = feed(self.input.place(rows.codes), self.input, self.device)
         self.steps = batches_per_epoch(len(train_rows), plan)
         self.path = None if path is None else Path(path)
         self.history: list[dict] = []
@@ -114,7 +114,7 @@ class Run:
 
     def _check_answers(self) -> None:
         """Raise where the network does not give one number for each label of a row."""
-        raw = scores(self.model, self.codes[self.val_rows[:2]], self.input, self.device)
+        raw = scores(self.model, self.feed, self.val_rows[:2])
         given, wanted = self.head.score(raw).shape[1:], self.targets.shape[1:]
         if given != wanted:
             raise ShapeError(
@@ -170,7 +170,7 @@ class Run:
         torch.manual_seed((self.seed * 1_000_003 + epoch) * self.world.size + self.world.rank)
         rng = np.random.default_rng([self.seed, 2, epoch])
         self.objective.train()
-        bar.set_description(f"epoch {epoch}/{self.recipe.epochs}")
+        bar.set_description(f"epoch {epoch}/{self.recipe.epochs} on {self.device}")
         for step, batch in enumerate(self._batches(rng), (epoch - 1 - begin) * self.steps):
             for group in opt.param_groups:
                 group["lr"] = rate(stage, min(step, steps - 1), steps, figures)
@@ -198,11 +198,12 @@ class Run:
             self.model.load_state_dict(self.best_weights)
             return
         begin = time.perf_counter()
-        train, val = self.train_rows, self.val_rows
-        kept = self.model.fit(
-            self.codes[train], self.targets[train], self.codes[val], self.targets[val],
-            seed=self.seed, weights=self.weights,
-        )  # fmt: skip
+        sides = (
+            side
+            for rows in (self.train_rows, self.val_rows)
+            for side in (self.feed.rows.codes(rows), self.targets[rows])
+        )
+        kept = self.model.fit(*sides, seed=self.seed, weights=self.weights)
         row = {"epoch": 1, **kept, **self.validate(self.model), "val_loss": kept["val_loss"]}
         self._remember({**row, "seconds": time.perf_counter() - begin}, None)
         saved.finish(self)
@@ -211,7 +212,7 @@ class Run:
         """Return the loss and the figure of the validation fold, forward strand, as trained."""
         low = self.recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
-            raw = scores(model, self.codes[self.val_rows], self.input, self.device)
+            raw = scores(model, self.feed, self.val_rows)
         wanted = torch.from_numpy(self.targets[self.val_rows])
         loss = float(self.loss(raw, wanted, self.head).mean())
         answer = self.head.activate(self.head.score(raw)).flatten(1).double().numpy()
@@ -221,9 +222,8 @@ class Run:
         return {"val_loss": loss, self.figure: figure}
 
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        rows = self.codes, self.targets, self.train_rows
-        extra = self.weights, self.clusters, self.singletons
-        return batches(*rows, self.recipe, self.input, rng, *extra)
+        rows, extra = (self.targets, self.train_rows), (self.clusters, self.singletons)
+        return batches(self.feed, *rows, self.recipe, rng, self.weights, *extra)
 
     def _gradients(
         self, batch: tuple[Tensor, ...], opt: torch.optim.Optimizer, epoch: int
@@ -245,7 +245,7 @@ class Run:
 
     def _quantiles(self) -> tuple[float, ...]:
         """Return the answers to the training rows at equally spaced ranks."""
-        raw = scores(self.model, self.codes[self.train_rows], self.input, self.device)
+        raw = scores(self.model, self.feed, self.train_rows)
         answers = self.head.activate(self.head.score(raw)).double().numpy()
         found = self.head.slope * answers + self.head.offset
         return tuple(np.quantile(found, np.linspace(0, 1, QUANTILES)).tolist())
@@ -294,16 +294,11 @@ class Run:
 
 
 @torch.no_grad()
-def scores(
-    model: nn.Module, codes: Codes, spec: InputSpec, device: torch.device, strand: Strand = "+"
-) -> Tensor:
-    """Return a network's raw scores for full-length codes, on the CPU, float32."""
+def scores(model: nn.Module, feed: Feed, rows: np.ndarray) -> Tensor:
+    """Return a network's raw scores of chosen rows, forward strand, on the CPU, float32."""
     model.eval()
-    parts = [
-        model(spec.expand(codes[at : at + VALIDATION_BATCH], strand).to(device)).float().cpu()
-        for at in range(0, len(codes), VALIDATION_BATCH)
-    ]
-    raw = torch.cat(parts)
+    parts = [rows[at : at + VALIDATION_BATCH] for at in range(0, len(rows), VALIDATION_BATCH)]
+    raw = torch.cat([model(feed.batch(part, None, (len(part),))).float().cpu() for part in parts])
     return raw[:, None] if raw.ndim == 1 else raw
 
 

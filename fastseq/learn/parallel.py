@@ -78,8 +78,11 @@ def world(device: torch.device) -> World:
 
 
 def own_device(device: "str | torch.device | None") -> torch.device:
-    """Return the device to train on: of several on one machine, this process' own."""
-    chosen = torch.device(device or "cpu")
+    """Return the device to train on; where none is named, the GPU if there is one.
+
+    Of several GPUs on one machine each process takes its own.
+    """
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if chosen.type == "cuda" and chosen.index is None and "LOCAL_RANK" in os.environ:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return chosen

@@ -136,6 +136,6 @@ def _fingerprint(run: "Run") -> str:
     about = [run.recipe.to_dict(), run.seed, getattr(run.model, "name", None)]
     about += [getattr(run.model, "sizes", None), run.input.to_dict(), run.head.to_dict()]
     crc = zlib.crc32(json.dumps(about, sort_keys=True).encode())
-    for array in (run.codes, run.labels, run.train_rows, run.val_rows):
-        crc = zlib.crc32(np.ascontiguousarray(array).tobytes(), crc)
+    for array in (run.feed.rows.records, run.labels, run.train_rows, run.val_rows):
+        crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
     return f"{crc:08x}"

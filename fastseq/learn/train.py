@@ -41,6 +41,8 @@ class TrainResult:
         The checkpoint.
     dropped : str
         Rows that were left out, as a sentence.
+    device : str
+        Where it was trained; trees and ridges on the CPU whatever was asked for.
     """
 
     model: nn.Module
@@ -49,10 +51,11 @@ class TrainResult:
     recipe: Recipe
     path: Path | None = None
     dropped: str = ""
+    device: str = "cpu"
 
 
 def train(
-    model: "str | os.PathLike | nn.Module",
+    model: "str | os.PathLike[str] | nn.Module",
     data: Any,
     *,
     recipe: "str | Recipe" = "default",
@@ -67,7 +70,7 @@ def train(
     affine: str = "auto",
     scale: Scale | None = None,
     seed: int = 0,
-    path: "str | os.PathLike | None" = None,
+    path: "str | os.PathLike[str] | None" = None,
     resume: bool = False,
     device: "str | torch.device | None" = None,
     progress: bool = True,
@@ -108,8 +111,8 @@ def train(
     resume : bool
         Go on from that state, if there is one; the result is the same as without the break.
     device : str, optional
-        Such as "cuda"; by default the CPU. Processes that torchrun starts share every batch
-        (``batch_size`` is that of all of them) and take a device each.
+        Such as "cuda"; by default the GPU, where there is one. Processes that torchrun starts
+        share every batch (``batch_size`` is that of all of them) and take a device each.
     progress : bool
         A bar on standard error.
 
@@ -139,7 +142,7 @@ def train(
     # everything random below follows from the seed, and the caller's generator stays as it was
     chosen = own_device(device)
     processes = world(chosen)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[chosen] if chosen.type == "cuda" else []):
         torch.manual_seed(seed)
         network, binary = _fit_to_data(
             model, rows, train_rows, sizes or {}, flanks, affine, scale, plan
@@ -160,13 +163,18 @@ def train(
             progress,
             processes,
         )
+        # what the run needs of the rows it has packed
+        dropped = rows.dropped
+        del rows
         if resume:
             saved.restore(run)
         if grown:
             run.grow()
         else:
             run.fit()
-    return TrainResult(network.eval(), run.history, run.best, plan, run.path, rows.dropped)
+    return TrainResult(
+        network.eval(), run.history, run.best, plan, run.path, dropped, str(run.device)
+    )
 
 
 def _fit_to_data(
@@ -215,12 +223,12 @@ def _fit_to_data(
     return model, binary
 
 
-def _is_checkpoint(name: "str | os.PathLike") -> bool:
+def _is_checkpoint(name: "str | os.PathLike[str]") -> bool:
     return str(name) not in registry.BY_NAME and Path(name).suffix == ".safetensors"
 
 
 def _by_name(
-    name: "str | os.PathLike", length: int, tasks: int, binary: bool, sizes: dict[str, Any]
+    name: "str | os.PathLike[str]", length: int, tasks: int, binary: bool, sizes: dict[str, Any]
 ) -> nn.Module:
     """Return a new network of the table, or the one of a checkpoint."""
     if _is_checkpoint(name):
@@ -231,7 +239,7 @@ def _by_name(
     return registry.build(str(name), **{k: v for k, v in asked.items() if k in known} | sizes)
 
 
-def _check_path(path: "str | os.PathLike", model: nn.Module) -> None:
+def _check_path(path: "str | os.PathLike[str]", model: nn.Module) -> None:
     if not hasattr(model, "name"):
         raise CheckpointError(
             f"path={os.fspath(path)!r} asks for a checkpoint, but a {type(model).__name__} that "

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fastseq.arrays import UNKNOWN, Codes
 from fastseq.errors import LengthError, OptionError, SequenceError
-from fastseq.sequence.batches import gather
+from fastseq.sequence.batches import four_at_once, gather
 from fastseq.sequence.encode import decode, encode
 
 Strand: TypeAlias = Literal["+", "-"]
@@ -192,43 +192,26 @@ class InputSpec:
         float32 tensor, (n, channels, length)
             Channels vary fastest in memory (an NLC array seen as NCL), so no transpose is paid.
         """
+        hot = torch.empty(len(codes), codes.shape[1], self.channels)
+        codes = np.ascontiguousarray(codes)
         turned = 0 if strand == "-" else len(codes)
-        hot = self.expand_rows(codes, np.arange(len(codes)), turned=turned)
+        gather(codes, np.arange(len(codes)), self.tables()[0], hot.numpy(), turned=turned)
+        hot = hot.transpose(1, 2)
         if flags is not None:
             hot[:, -len(self.flag_channels) :] = torch.as_tensor(flags).float()[:, :, None]
         return hot
 
-    def expand_rows(
-        self,
-        codes: Codes,
-        rows: np.ndarray,
-        *,
-        shift: np.ndarray | None = None,
-        turned: int | None = None,
-        out: Tensor | None = None,
-    ) -> Tensor:
-        """Return the model input of chosen rows, flags at 0: what training draws its batches with.
-
-        Parameters
-        ----------
-        codes : uint8, (n, length)
-        rows : int64, (batch,)
-        shift : int, (batch,), optional
-            Positions that each row moves to the right, unknown where nothing comes in.
-        turned : int, optional
-            Rows of the batch from this one on are reverse complements.
-        out : float32 tensor, (batch, length, channels), optional
-            Written and returned as a view; allocated where not given.
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the channels of each code on either strand, and of every four bases.
 
         Returns
         -------
-        float32 tensor, (batch, channels, length)
+        float32, (2, 5, channels)
+            Of each code, and of its complement on the other strand.
+        float32, (2, 256, 4, channels)
+            See `fastseq.sequence.batches.four_at_once`.
         """
-        if out is None:
-            out = torch.empty(len(rows), codes.shape[1], self.channels)
-        codes = np.ascontiguousarray(codes)
-        gather(codes, rows, _both_tables(self), out.numpy(), shift=shift, turned=turned)
-        return out.transpose(1, 2)
+        return _tables(self)
 
     def table(self, strand: Strand = "+") -> Tensor:
         """Return the input channels at each code, float32, (5, channels)."""
@@ -274,9 +257,9 @@ def _table(spec: InputSpec, strand: Strand) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _both_tables(spec: InputSpec) -> np.ndarray:
-    """Return the channels of each code, and those of its complement on the other strand."""
-    return np.stack([_table(spec, "+").numpy(), _table(spec, "-").numpy()[COMPLEMENT]])
+def _tables(spec: InputSpec) -> tuple[np.ndarray, np.ndarray]:
+    table = np.stack([_table(spec, "+").numpy(), _table(spec, "-").numpy()[COMPLEMENT]])
+    return table, four_at_once(table)
 
 
 @dataclass(frozen=True)

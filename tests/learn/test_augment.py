@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastseq.learn import augment
+from fastseq.learn.feed import HostFeed
 from fastseq.learn.recipes import RECIPES, Recipe, Stage, recipe
 from fastseq.models.specs import InputSpec
 
@@ -15,11 +16,9 @@ from fastseq.models.specs import InputSpec
 def test_every_row_comes_once_an_epoch(rows, size):
     codes = np.arange(2 * rows, dtype=np.uint8)[:, None] % 4 * np.ones((1, 3), np.uint8)
     labels = np.arange(2.0 * rows, dtype=np.float32)[:, None]
-    chosen = np.arange(rows) * 2
+    chosen, rows_in_memory = np.arange(rows) * 2, HostFeed(codes, InputSpec(3))
     plan = Recipe(batch_size=size)
-    found = list(
-        augment.batches(codes, labels, chosen, plan, InputSpec(3), np.random.default_rng(0))
-    )
+    found = list(augment.batches(rows_in_memory, labels, chosen, plan, np.random.default_rng(0)))
     assert len(found) == augment.batches_per_epoch(rows, plan)
     assert sorted(float(v) for _, y, _ in found for v in y) == labels[chosen][:, 0].tolist()
     assert all(len(x) == len(y) for x, y, _ in found)
@@ -31,8 +30,8 @@ def test_fours_are_of_one_cluster_and_no_row_is_lost(rows, seed):
     clusters = rng.integers(0, 12, rows)
     labels = np.arange(rows, dtype=np.float32)[:, None]
     found = list(
-        augment.batches(np.zeros((rows, 3), np.uint8), labels, np.arange(rows),
-                        Recipe(batch_size=32), InputSpec(3), rng, None, clusters)
+        augment.batches(HostFeed(np.zeros((rows, 3), np.uint8), InputSpec(3)), labels,
+                        np.arange(rows), Recipe(batch_size=32), rng, None, clusters)
     )  # fmt: skip
     met = [int(v) for _, y, _ in found for v in y]
     assert sorted(met) == list(range(rows))
@@ -49,7 +48,9 @@ def test_strands(strands):
     codes = np.random.default_rng(0).integers(0, 4, (5, 6), dtype=np.uint8)
     labels = np.arange(5, dtype=np.float32)[:, None]
     plan = Recipe(strands=strands)
-    (batch,) = augment.batches(codes, labels, np.arange(5), plan, spec, np.random.default_rng(0))
+    (batch,) = augment.batches(
+        HostFeed(codes, spec), labels, np.arange(5), plan, np.random.default_rng(0)
+    )
     x, y, _ = batch
     drawn = codes[y[:, 0].long().numpy()]
     forward, turned = spec.expand(drawn), spec.expand(drawn, "-")
@@ -64,7 +65,8 @@ def test_strands(strands):
 def test_masked_bases_are_unknown():
     codes = np.zeros((50, 40), np.uint8)
     labels, rng = np.zeros((50, 1), np.float32), np.random.default_rng(0)
-    (batch,) = augment.batches(codes, labels, np.arange(50), Recipe(mask=0.25), InputSpec(40), rng)
+    rows = HostFeed(codes, InputSpec(40))
+    (batch,) = augment.batches(rows, labels, np.arange(50), Recipe(mask=0.25), rng)
     assert (batch[0].sum(1) == 0).float().mean() == pytest.approx(0.25, abs=0.04)
     assert not codes.any()
 
@@ -101,7 +103,9 @@ def test_the_singleton_channel_follows_the_rows(strands):
     singletons = (np.arange(50) % 3 == 0).astype(np.float32)
     spec = InputSpec(12, strand_channel=True, flag_channels=("other", "singleton"))
     plan = Recipe(batch_size=16, strands=strands, shift=1, mask=0.1)
-    drawn = augment.batches(codes, targets, np.arange(50), plan, spec, rng, singletons=singletons)
+    drawn = augment.batches(
+        HostFeed(codes, spec), targets, np.arange(50), plan, rng, singletons=singletons
+    )
     for x, y, _ in drawn:
         wanted = singletons[y[:, 0].long().numpy()]
         for copy in x.split(len(y)):
