@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastseq.models.blocks import BatchNorm1d, Conv1d, Parallel, Residual, task_names
+from fastseq.models.blocks import Conv1d, Parallel, Residual, keras_norm, task_names
 from fastseq.models.specs import Activation, InputSpec, TargetSpec
 
-EPS, LAYER_EPS = 1e-3, 1e-6
+LAYER_EPS = 1e-6
 
 
 class Swish(nn.Module):
@@ -112,14 +112,14 @@ class BioNML(nn.Module):
         sides = channels // 2, channels // 4
         width = channels + sum(sides)
         self.scan = nn.Sequential(
-            Scan(motifs, motif_length, kmers), _norm(scanned), Swish(), nn.Dropout(0.2)
+            Scan(motifs, motif_length, kmers), keras_norm(scanned), Swish(), nn.Dropout(0.2)
         )
         self.branches = Parallel(
-            nn.Sequential(Conv1d(scanned, channels, 1), _norm(channels), Swish()),
+            nn.Sequential(Conv1d(scanned, channels, 1), keras_norm(channels), Swish()),
             *[
                 nn.Sequential(
-                    Conv1d(scanned, side, 1), _norm(side), Swish(),
-                    Conv1d(side, side, 20), _norm(side), Swish(),
+                    Conv1d(scanned, side, 1), keras_norm(side), Swish(),
+                    Conv1d(side, side, 20), keras_norm(side), Swish(),
                 )
                 for side in sides
             ],
@@ -130,7 +130,7 @@ class BioNML(nn.Module):
         self.norm = nn.LayerNorm(width, LAYER_EPS)
         inner = features // 2
         bottleneck = Residual(
-            _norm(width), Swish(), nn.Linear(width, inner), _norm(inner), Swish(),
+            keras_norm(width), Swish(), nn.Linear(width, inner), keras_norm(inner), Swish(),
             nn.Linear(inner, width),
         )  # fmt: skip
         self.head = nn.Sequential(
@@ -145,7 +145,3 @@ class BioNML(nn.Module):
         for layer in self.layers:
             tokens = layer(tokens, first)
         return self.head(self.norm(tokens)[:, 0])
-
-
-def _norm(channels: int) -> BatchNorm1d:
-    return BatchNorm1d(channels, EPS, momentum=0.01)

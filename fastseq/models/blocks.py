@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# what Keras adds to the variance of a norm, and its slope of a leaky rectifier
+KERAS_EPSILON, KERAS_SLOPE = 1e-3, 0.3
+
 
 class Conv1d(nn.Conv1d):
     """Convolution over positions; ``padding="same"`` by default, as every family here wants it.
@@ -210,6 +213,11 @@ def conv_norm_act(
     return nn.Sequential(
         Conv1d(inputs, outputs, kernel, groups=groups, bias=bias), BatchNorm1d(outputs), act()
     )
+
+
+def keras_norm(channels: int) -> BatchNorm1d:
+    """Return batch normalisation as Keras has it, for networks that were published there."""
+    return BatchNorm1d(channels, KERAS_EPSILON, momentum=0.01)
 
 
 def _flat(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from fastseq.models.specs import InputSpec, TargetSpec
 
 
 class SharedLayer(nn.Module):
-    """Attention with symmetric ALiBi and a sigmoid gate, then SwiGLU; both pre-normed."""
+    """Attention with symmetric ALiBi, its answer gated, then SwiGLU; both pre-normed, added."""
 
     def __init__(self, channels: int, heads: int, inner: int, clip: int, dropout: float):
         super().__init__()
@@ -22,6 +22,10 @@ class SharedLayer(nn.Module):
         self.widen = nn.Linear(channels, 2 * inner)
         self.narrow = nn.Linear(inner, channels)
         self.dropout = nn.Dropout(dropout)
+        # the layer begins as attention alone, gated evenly by sigmoid(1)
+        for layer, bias in ((self.gate, 1.0), (self.narrow, 0.0)):
+            nn.init.zeros_(layer.weight)
+            nn.init.constant_(layer.bias, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         normed = self.norm(x)
@@ -32,10 +36,10 @@ class SharedLayer(nn.Module):
         mixed = F.scaled_dot_product_attention(
             query, key, value, attn_mask=self._alibi(x.shape[1]).to(x)
         )
-        mixed = mixed.transpose(1, 2).flatten(2) * self.gate(normed).sigmoid()
-        x = x + self.dropout(self.out(mixed))
+        mixed = self.out(mixed.transpose(1, 2).flatten(2)) * self.gate(normed).sigmoid()
+        x = x + self.dropout(mixed)
         wide, gate = self.widen(self.wide_norm(x)).chunk(2, dim=-1)
-        return x + self.dropout(self.narrow(wide * F.silu(gate)))
+        return x + self.narrow(self.dropout(wide * F.silu(gate)))
 
     def _alibi(self, length: int) -> Tensor:
         """Return (heads, length, length): minus slope times the distance, clipped."""

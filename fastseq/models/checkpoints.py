@@ -12,11 +12,14 @@ from torch import nn
 from fastseq.errors import CheckpointError, MissingFileError, UnreadableFileError
 from fastseq.models.registry import build
 from fastseq.models.specs import InputSpec, TargetSpec
+from fastseq.models.whole_files import write_whole
 
 KIND = "fastseq-checkpoint-1"
 
 
-def save(model: nn.Module, path: str | os.PathLike, *, training: dict | None = None) -> Path:
+def save(
+    model: nn.Module, path: str | os.PathLike[str], *, training: dict[str, Any] | None = None
+) -> Path:
     """Write a model with all it takes to rebuild and read it; return the path.
 
     The file appears under its name only when it is complete.
@@ -58,28 +61,7 @@ def save(model: nn.Module, path: str | os.PathLike, *, training: dict | None = N
     return write_whole(path, safetensors.torch.save(tensors, {"fastseq": json.dumps(about)}))
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file that appears under its name only when it is complete; return the path.
-
-    Raises
-    ------
-    UnreadableFileError
-        The folder cannot be written.
-    """
-    try:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UnreadableFileError(f"{path} cannot be written: {error.strerror or error}") from error
-    return path
-
-
-def describe(path: str | os.PathLike) -> dict[str, Any]:
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return a checkpoint's JSON: name, sizes, input_spec, target_spec, training.
 
     Raises
@@ -127,7 +109,7 @@ def _refuse_pickle(path: Path, head: bytes) -> None:
         )
 
 
-def load(path: str | os.PathLike) -> nn.Module:
+def load(path: str | os.PathLike[str]) -> nn.Module:
     """Return the model of a checkpoint, in eval mode on the CPU.
 
     Raises
@@ -137,7 +119,7 @@ def load(path: str | os.PathLike) -> nn.Module:
     """
     about = describe(path)
     try:
-        model = build(about["name"], **about["sizes"])
+        model: Any = build(about["name"], **about["sizes"])
         model.input_spec = InputSpec.from_dict(about["input_spec"])
         model.target_spec = TargetSpec.from_dict(about["target_spec"])
         model.load_state_dict(safetensors.torch.load_file(path))

@@ -4,7 +4,16 @@ import torch
 from torch import Tensor, nn
 
 from fastseq.errors import LengthError
-from fastseq.models.blocks import BatchNorm1d, Conv1d, MaxPool1d, Parallel, Residual, task_names
+from fastseq.models.blocks import (
+    KERAS_SLOPE,
+    BatchNorm1d,
+    Conv1d,
+    MaxPool1d,
+    Parallel,
+    Residual,
+    keras_norm,
+    task_names,
+)
 from fastseq.models.specs import Activation, InputSpec, TargetSpec
 
 
@@ -150,7 +159,7 @@ class Mt(nn.Module):
     """mt (10th): two bidirectional GRUs, three convolutions, over both strands side by side.
 
     Tokens A C G T N and padding are six channels for each strand; the second strand is the
-    complement, not reversed, whatever its name in the team's code.
+    complement, not reversed, whatever its name in the team's code. Slopes and norms are Keras's.
     """
 
     def __init__(self, *, length: int = 110, tasks: int = 1, padded: int = 142, hidden: int = 256):
@@ -163,25 +172,25 @@ class Mt(nn.Module):
         self.recurrent = nn.GRU(12, hidden, 2, batch_first=True, bidirectional=True)
         self.body = nn.Sequential(
             nn.Conv1d(2 * hidden, 256, 6),
-            nn.LeakyReLU(),
+            nn.LeakyReLU(KERAS_SLOPE),
             nn.MaxPool1d(3),
             nn.Conv1d(256, 128, 3),
-            nn.LeakyReLU(),
+            nn.LeakyReLU(KERAS_SLOPE),
             nn.MaxPool1d(2),
             nn.Conv1d(128, 64, 3),
-            nn.LeakyReLU(),
+            nn.LeakyReLU(KERAS_SLOPE),
             nn.Flatten(),
         )
         flat = 64 * (((padded - 5) // 3 - 2) // 2 - 2)
         self.head = nn.Sequential(
-            nn.Linear(flat, 512),
-            nn.BatchNorm1d(512),
-            nn.LeakyReLU(),
-            nn.Linear(512, 32),
-            nn.BatchNorm1d(32),
-            nn.LeakyReLU(),
+            *self._dense(flat, 512),
+            *self._dense(512, 32),
             nn.Linear(32, tasks),
         )
+
+    @staticmethod
+    def _dense(inputs: int, outputs: int) -> list[nn.Module]:
+        return [nn.Linear(inputs, outputs), keras_norm(outputs), nn.LeakyReLU(KERAS_SLOPE)]
 
     def forward(self, x: Tensor) -> Tensor:
         unknown = 1 - x.sum(1, keepdim=True)

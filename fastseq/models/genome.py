@@ -1,12 +1,15 @@
 """Networks for enhancers, promoters and chromatin: DeepSTARR, DeePromoter, BPNet, Basenji."""
 
-from typing import Literal
+from copy import copy
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from fastseq.errors import LengthError, OptionError
 from fastseq.models.blocks import (
+    KERAS_EPSILON,
     BatchNorm1d,
     BiLSTM,
     Conv1d,
@@ -21,6 +24,14 @@ from fastseq.models.blocks import (
 from fastseq.models.specs import Activation, InputSpec, TargetSpec
 
 ACTIVATIONS = {"relu": nn.ReLU, "exponential": Exponential}
+
+# what BPNet's heads answer with
+ProfileHead: TypeAlias = Literal["counts", "profile", "both"]
+HEADS = {
+    "counts": TargetSpec(scale="ln"),
+    "profile": TargetSpec(scale="logit"),
+    "both": TargetSpec(activation="exp", scale="counts"),
+}
 
 
 class DeepSTARR(nn.Module):
@@ -46,7 +57,10 @@ class DeepSTARR(nn.Module):
         layers: list[nn.Module] = []
         inputs = 4
         for outputs, kernel in zip(channels, kernels):
-            layers += [conv_norm_act(inputs, outputs, kernel, nn.ReLU, bias=True), MaxPool1d(2)]
+            norm = BatchNorm1d(outputs, KERAS_EPSILON)
+            layers += [
+                nn.Sequential(Conv1d(inputs, outputs, kernel), norm, nn.ReLU()), MaxPool1d(2)
+            ]  # fmt: skip
             inputs = outputs
         self.body = nn.Sequential(*layers, nn.Flatten())
         flat = inputs * (length // 2 ** len(channels))
@@ -61,7 +75,8 @@ class DeepSTARR(nn.Module):
 
 
 def _dense(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
-    return [nn.Linear(inputs, outputs), BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)]
+    norm = BatchNorm1d(outputs, KERAS_EPSILON)
+    return [nn.Linear(inputs, outputs), norm, nn.ReLU(), nn.Dropout(dropout)]
 
 
 class DeePromoter(nn.Module):
@@ -115,36 +130,43 @@ class DeePromoter(nn.Module):
 class BPNet(nn.Module):
     """BPNet (Avsec et al. 2021): dilated residual convolutions, a profile and a count head.
 
-    ``forward`` answers with the head that ``head`` names; `both` with the two of them.
+    Each track has a profile and counts of its own, as in the paper. ``forward`` answers with what
+    ``head`` names; the weights serve all three, see `answering`.
 
     Parameters
     ----------
+    length : int
+    profile : int, optional
+        Positions in the middle that the profile and the counts are of; all where not given. Counts
+        see half a profile kernel more on either side.
     tasks : int
         Tracks (strands) of the profile.
-    head : {"counts", "profile"}
-        log counts, (n, tasks); or profile logits, (n, tasks, length).
+    head : {"counts", "profile", "both"}
+        log counts, (n, tasks); profile logits, (n, tasks, profile); or the log of the expected
+        counts of each position, (n, tasks, profile), whose exponentials are the answer.
     """
 
     def __init__(
         self,
         *,
         length: int = 2114,
+        profile: int | None = None,
         tasks: int = 1,
         channels: int = 64,
         layers: int = 8,
         first_kernel: int = 21,
         profile_kernel: int = 75,
         first_activation: Literal["relu", "exponential"] = "relu",
-        head: Literal["counts", "profile"] = "counts",
+        head: ProfileHead = "counts",
     ):
         super().__init__()
-        if head not in ("counts", "profile"):
-            raise OptionError(f"head={head!r}; expected 'counts' or 'profile'")
+        _check_head(head)
+        if profile is not None and not 0 < profile <= length:
+            raise LengthError(f"profile={profile} of {length} bp; expected 1 to {length}")
         self.input_spec = InputSpec(length)
-        self.target_spec = TargetSpec(
-            task_names(tasks), scale="ln" if head == "counts" else "logit"
-        )
+        self.target_spec = replace(HEADS[head], tasks=task_names(tasks))
         self.answers = head
+        self.window, self.counted = _middles(length, profile or length, profile_kernel // 2)
         self.stem = nn.Sequential(
             Conv1d(4, channels, first_kernel), ACTIVATIONS[first_activation]()
         )
@@ -159,12 +181,37 @@ class BPNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.body(self.stem(x))
-        return self.counts(features) if self.answers == "counts" else self.profile(features)
+        if self.answers == "counts":
+            return self.counts(features[..., self.counted])
+        profile = self.profile(features)[..., self.window]
+        if self.answers == "profile":
+            return profile
+        counts = self.counts(features[..., self.counted])
+        return profile.log_softmax(-1) + counts[..., None]
 
-    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return profile logits (n, tasks, length) and log counts (n, tasks)."""
-        features = self.body(self.stem(x))
-        return self.profile(features), self.counts(features)
+    def answering(self, head: ProfileHead) -> "BPNet":
+        """Return the network with these very weights, answering with another head.
+
+        Effects and maps of counts, or of a profile's shape, are those of such a network.
+        """
+        _check_head(head)
+        twin: Any = copy(self)
+        meant = HEADS[head]
+        twin.answers, twin.sizes = head, {**getattr(self, "sizes", {}), "head": head}
+        twin.target_spec = replace(self.target_spec, activation=meant.activation, scale=meant.scale)
+        return twin
+
+
+def _check_head(head: str) -> None:
+    if head not in HEADS:
+        raise OptionError(f"head={head!r}; expected one of {', '.join(HEADS)}")
+
+
+def _middles(length: int, profile: int, reach: int) -> tuple[slice, slice]:
+    """Return the positions of the profile, and those that its counts see."""
+    start = (length - profile) // 2
+    end = start + profile
+    return slice(start, end), slice(max(start - reach, 0), min(end + reach, length))
 
 
 class Basenji(nn.Module):

@@ -6,10 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from fastseq.errors import LengthError
-from fastseq.models.blocks import BatchNorm1d, Conv1d, Exponential, Residual, task_names
+from fastseq.models.blocks import (
+    KERAS_EPSILON,
+    Conv1d,
+    Exponential,
+    Residual,
+    keras_norm,
+    task_names,
+)
 from fastseq.models.specs import Activation, InputSpec, TargetSpec
-
-EPS = 1e-3  # of norms in Keras
 
 
 class SharedStrands(nn.Module):
@@ -124,25 +129,28 @@ class HighSchoolers(nn.Module):
         self.input_spec = InputSpec(length)
         self.target_spec = TargetSpec(task_names(tasks), activation)
         second, last = widths
-        stem = (SharedStrands(strands, 19), _norm(2 * strands), Exponential())
         self.stages = nn.Sequential(
-            nn.Sequential(*stem, *_pooled(2 * strands, (2, 4, 8), 4, 0.2)),
             nn.Sequential(
-                Conv1d(2 * strands, second, 9), nn.ReLU(), _norm(second), nn.ReLU(),
-                *_pooled(second, (2,), 4, 0.3),
+                SharedStrands(strands, 19), keras_norm(2 * strands), Exponential(),
+                *_residual(2 * strands, (2, 4, 8)), nn.Dropout(0.2), AttentionPool(2 * strands, 4),
             ),
             nn.Sequential(
-                Conv1d(second, last, 7), _norm(last), nn.ReLU(), *_pooled(last, (2,), 2, 0.1)
+                Conv1d(2 * strands, second, 9), nn.ReLU(), keras_norm(second), nn.ReLU(),
+                *_residual(second, (2,)), AttentionPool(second, 4), nn.Dropout(0.3),
+            ),
+            nn.Sequential(
+                Conv1d(second, last, 7), keras_norm(last), nn.ReLU(),
+                *_residual(last, (2,)), AttentionPool(last, 2), nn.Dropout(0.1),
             ),
         )  # fmt: skip
         self.transformer = nn.Sequential(
             Residual(RelativeAttention(last, heads, left), nn.Dropout(0.1)),
-            nn.LayerNorm(last, EPS),
+            nn.LayerNorm(last, KERAS_EPSILON),
             Residual(
                 nn.Linear(last, inner), nn.Dropout(0.1), nn.ReLU(), nn.Linear(inner, last),
                 nn.Dropout(0.1),
             ),
-            nn.LayerNorm(last, EPS),
+            nn.LayerNorm(last, KERAS_EPSILON),
         )  # fmt: skip
         self.head = nn.Sequential(
             nn.Flatten(),
@@ -155,22 +163,16 @@ class HighSchoolers(nn.Module):
         return self.head(self.transformer(self.stages(x).transpose(1, 2)))
 
 
-def _norm(channels: int) -> BatchNorm1d:
-    return BatchNorm1d(channels, EPS, momentum=0.01)
-
-
-def _pooled(
-    channels: int, dilations: tuple[int, ...], window: int, dropout: float
-) -> tuple[nn.Module, ...]:
-    """Return a residual block of ever wider convolutions, then dropout and an attention pool."""
-    body: list[nn.Module] = [Conv1d(channels, channels, 3, bias=False), _norm(channels)]
+def _residual(channels: int, dilations: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """Return a residual block of ever wider convolutions, and a rectifier."""
+    body: list[nn.Module] = [Conv1d(channels, channels, 3, bias=False), keras_norm(channels)]
     for dilation in dilations:
         body += [
             nn.ReLU(), nn.Dropout(0.1), Conv1d(channels, channels, 3, dilation=dilation),
-            _norm(channels),
+            keras_norm(channels),
         ]  # fmt: skip
-    return Residual(*body), nn.ReLU(), nn.Dropout(dropout), AttentionPool(channels, window)
+    return Residual(*body), nn.ReLU()
 
 
 def _dense(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Linear(inputs, outputs), _norm(outputs), nn.ReLU(), nn.Dropout(0.4)]
+    return [nn.Linear(inputs, outputs), keras_norm(outputs), nn.ReLU(), nn.Dropout(0.4)]

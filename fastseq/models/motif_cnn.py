@@ -10,11 +10,17 @@ from typing import Literal
 from torch import Tensor, nn
 
 from fastseq.errors import LengthError, OptionError
-from fastseq.models.blocks import BatchNorm1d, Conv1d, Exponential, MaxPool1d, task_names
+from fastseq.models.blocks import (
+    KERAS_EPSILON,
+    BatchNorm1d,
+    Conv1d,
+    Exponential,
+    MaxPool1d,
+    task_names,
+)
 from fastseq.models.specs import InputSpec, TargetSpec
 
 FIRST = {"exponential": Exponential, "relu": nn.ReLU}
-KERAS_EPSILON = 1e-3
 
 # two convolutions; the first pool spans 50 bp, so that a filter has to be a whole motif
 SHALLOW = {

@@ -80,7 +80,12 @@ REPORT = "described in a report; this code MIT"
 PAPER = "described in a paper; this code MIT"
 MIT = "MIT where published; this code MIT"
 
-TABLE = Catalogue(Entry(*row) for row in (
+
+def _table(*rows: tuple[Any, ...]) -> Catalogue:
+    return Catalogue(Entry(*row) for row in rows)
+
+
+TABLE = _table(
     ("tum_resnet", TumResNet, "residual CNN of 7 convolutions", TUM, REPORT),
     ("tum_cnn", TumCNN, "baseline CNN of 2 convolutions", TUM, REPORT),
     ("tum_classifier", TumClassifier, "CNN over 19 expression bins", TUM, REPORT),
@@ -111,7 +116,7 @@ TABLE = Catalogue(Entry(*row) for row in (
     ("lightgbm", Trees, "boosted trees over k-mers and bases", TUM, REPORT),
     ("kmer_ridge", KmerRidge, "linear in k-mer counts, solved at once", TUM, REPORT),
     ("random_forest", random_forest, "forest over k-mers and bases", TUM, REPORT),
-))  # fmt: skip
+)  # fmt: skip
 
 BY_NAME = {entry.name: entry for entry in TABLE}
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fastseq.errors import LengthError
-from fastseq.models.blocks import Conv1d, Residual, Transposed, task_names
+from fastseq.models.blocks import Conv1d, Transposed, task_names
 from fastseq.models.dream import GatedFeedForward
 from fastseq.models.specs import Activation, InputSpec, TargetSpec
 
@@ -42,7 +42,7 @@ class MacaronLayer(nn.Module):
             nn.ReLU(),
             nn.Dropout(dropout),
         )
-        self.convolve = Residual(Transposed(separable))
+        self.convolve = Transposed(separable)
         self.attention_norm = nn.LayerNorm(channels, eps=1e-6)
         self.attention = WideAttention(channels, heads, head_width)
         self.after = GatedFeedForward(channels, dropout=dropout)
@@ -90,7 +90,7 @@ class UnlockDNA(nn.Module):
         self.layers = nn.Sequential(
             *[MacaronLayer(channels, heads, head_width, 15, dropout) for _ in range(layers)]
         )
-        self.head = nn.Linear(channels, tasks)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels, tasks))
         self.nucleotides = nn.Linear(channels, 6)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from fastseq.errors import LengthError, OptionError
 from fastseq.models.legnet import BilinearSqueezeExcite
 from fastseq.models.registry import build
 
@@ -96,12 +97,31 @@ def test_deepromoters_logit_is_the_softmax_of_its_two_classes():
 
 
 def test_bpnet_gives_profile_and_counts_and_basenji_bins():
-    bpnet = build("bpnet", length=64, channels=8, layers=2, tasks=2, head="profile").eval()
+    bpnet = build("bpnet", length=64, channels=8, layers=2, tasks=2, profile=40, head="both").eval()
     x = torch.randn(3, 4, 64)
     with torch.no_grad():
-        assert bpnet(x).shape == (3, 2, 64)
-        assert [part.shape for part in bpnet.both(x)] == [(3, 2, 64), (3, 2)]
+        both, profile, counts = (bpnet.answering(head)(x) for head in ("both", "profile", "counts"))
+        assert profile.shape == (3, 2, 40)
+        torch.testing.assert_close(both.softmax(-1), profile.softmax(-1))
+        torch.testing.assert_close(both.logsumexp(-1), counts)
         assert build("basenji", length=64, channels=8, bins=4)(x).shape == (3, 1, 4)
+    with pytest.raises(OptionError, match="expected one of counts, profile, both"):
+        bpnet.answering("shape")
+    with pytest.raises(LengthError, match="profile=65 of 64 bp; expected 1 to 64"):
+        build("bpnet", length=64, profile=65)
+
+
+def test_bpnets_profile_is_the_middle_of_the_whole_one():
+    torch.manual_seed(0)
+    whole = build("bpnet", length=64, channels=8, layers=2, profile_kernel=7, head="profile").eval()
+    middle = build("bpnet", **{**whole.sizes, "profile": 20}).eval()
+    middle.load_state_dict(whole.state_dict())
+    x = torch.randn(2, 4, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(middle(x), whole(x)[..., 22:42])
+        features = whole.body(whole.stem(x))
+        counts = whole.counts(features[..., 19:45])
+        torch.testing.assert_close(middle.answering("counts")(x), counts)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +135,8 @@ def test_a_length_it_cannot_take_says_what_it_can(name, length):
 
 
 def test_kernels_on_both_strands_trade_places_under_reverse_complement():
-    strands = build("vaishnav", channels=8).strands.eval()
+    # of odd width, as an even kernel reaches one base further to the right
+    strands = build("vaishnav", channels=8, kernel=29).strands.eval()
     codes = torch.randint(0, 4, (2, 110), dtype=torch.uint8)
     x = F.one_hot(codes.long(), 4).float().transpose(1, 2)
     with torch.no_grad():
