@@ -5,7 +5,7 @@ Axis letters, the same in every docstring: n sequences, l positions (bp), t task
 
 from collections.abc import Sequence
 from operator import index
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,9 @@ OneHot: TypeAlias = NDArray[np.generic]
 Attributions: TypeAlias = NDArray[np.floating]
 """float, (n, 4, length) maps or (n, length) scores at the observed base."""
 
-Text: TypeAlias = str | bytes | bytearray | memoryview | Sequence[str] | Sequence[bytes] | NDArray
+Text: TypeAlias = (
+    str | bytes | bytearray | memoryview | Sequence[str] | Sequence[bytes] | NDArray[Any]
+)
 """Whatever holds sequences: one text, a list of texts, an S, U, object or uint8 array."""
 
 UNKNOWN = 4

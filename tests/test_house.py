@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -159,6 +160,24 @@ def test_stubs_match_their_modules():
         code = f"import {module(path)} as m; print(*dir(m))"
         present = subprocess.check_output([sys.executable, "-c", code], text=True)
         assert declared <= {*present.split()}, path.name
+
+
+def test_stubs_declare_all_that_their_modules_make():
+    for path in ROOT.glob("fastseq/_native/*.pyi"):
+        code = (
+            f"import {module(path)} as m; print(*(n for n, v in vars(m).items()"
+            " if not n.startswith('_') and getattr(v, '__module__', '') == m.__name__))"
+        )
+        made = {*subprocess.check_output([sys.executable, "-c", code], text=True).split()}
+        assert made <= {*re.findall(r"^(?:def|class) (\w+)", path.read_text(), re.M)}, path.name
+
+
+def test_every_public_name_is_seen_by_the_type_checker():
+    import fastseq  # noqa: PLC0415 - the face itself is under test
+
+    text = (ROOT / "tests/typing/public.py").read_text()
+    assert {*fastseq.__all__} <= {*re.findall(r"fastseq\.(\w+)", text)}
+    assert text.startswith("# pyright: strict")
 
 
 def test_every_native_module_has_a_stub():

@@ -23,7 +23,9 @@ LEFT_OUT = (*KEYS, "norm_pos", "norm_ref", "norm_alt")
 
 
 def annotate_vcf(
-    scores: "str | PathLike | Iterable[pa.Table]", vcf: str | PathLike, output: str | PathLike
+    scores: "str | PathLike[str] | Iterable[pa.Table]",
+    vcf: str | PathLike[str],
+    output: str | PathLike[str],
 ) -> int:
     """Write the scored VCF again with fields ``FS_<COLUMN>``; return how many records it holds.
 
@@ -73,7 +75,7 @@ def _index(name: str) -> None:
         )
 
 
-def _lines(path: str | PathLike) -> Iterator[bytes]:
+def _lines(path: str | PathLike[str]) -> Iterator[bytes]:
     if fspath(path) != "-" and first_bytes(path).startswith(BCF):
         yield from bcf_lines(path, whole=True)
         return

@@ -45,7 +45,7 @@ def parse_region(text: str) -> Region:
     return Region(match["chrom"], start, end)
 
 
-def read_bed(path: str | PathLike) -> list[Region]:
+def read_bed(path: str | PathLike[str]) -> list[Region]:
     """Return the regions of a BED file (plain, gzip or bgzip; ``-`` is standard input).
 
     Raises
@@ -73,7 +73,7 @@ def read_bed(path: str | PathLike) -> list[Region]:
     return regions
 
 
-def read_regions(regions: str | PathLike | Sequence[str]) -> list[Region]:
+def read_regions(regions: str | PathLike[str] | Sequence[str]) -> list[Region]:
     """Return regions from a BED file, one text or a list of texts.
 
     A text that ends in .bed or .bed.gz is a file.

@@ -21,7 +21,7 @@ STATISTICS = {
 
 
 def coverage(
-    path: str | PathLike,
+    path: str | PathLike[str],
     chroms: Iterable[str],
     starts: Iterable[int],
     length: int,

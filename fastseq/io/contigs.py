@@ -14,7 +14,7 @@ from fastseq.io.fasta import Genome, listed
 from fastseq.io.files import chunks
 from fastseq.sequence.alleles import Variants
 
-ContigMap: TypeAlias = "Mapping[str, str] | str | PathLike | None"
+ContigMap: TypeAlias = "Mapping[str, str] | str | PathLike[str] | None"
 
 ROMAN = ((50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
 # blocks held back while no contig is known: a file may begin with contigs that the FASTA lacks
@@ -75,7 +75,7 @@ def _roman(name: str) -> str:
     return f"#{text}"
 
 
-def _names(mapping: Mapping[str, str] | str | PathLike) -> Mapping[str, str]:
+def _names(mapping: Mapping[str, str] | str | PathLike[str]) -> Mapping[str, str]:
     """Return the pairs of names of a mapping or of a file of two columns."""
     if isinstance(mapping, Mapping):
         return mapping

@@ -64,7 +64,7 @@ class Genome:
         self._index = {name: at for at, name in enumerate(names)}
 
     @classmethod
-    def open(cls, path: str | PathLike) -> "Genome":
+    def open(cls, path: str | PathLike[str]) -> "Genome":
         """Read a FASTA: plain, gzip or bgzip, with or without an index; nothing is written.
 
         Parameters
@@ -91,7 +91,7 @@ class Genome:
             return cls._open_saved(name)
         return _Reader(name).read()
 
-    def save(self, path: str | PathLike) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the genome as codes; `open` then maps the file, shared by all processes.
 
         Raises
@@ -246,7 +246,7 @@ def listed(names: list[str], limit: int = 8) -> str:
 
 
 def write_fasta(
-    path: str | PathLike,
+    path: str | PathLike[str],
     sequences: "Mapping[str, str | Codes]",
     *,
     width: int = 60,

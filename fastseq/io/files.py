@@ -26,7 +26,7 @@ from fastseq.errors import (
 CHUNK = 1 << 20
 GZIP = b"\x1f\x8b"
 
-PathLike = str | os.PathLike
+PathLike = str | os.PathLike[str]
 
 
 def chunks(path: PathLike, size: int = CHUNK) -> Iterator[bytes]:

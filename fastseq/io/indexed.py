@@ -21,7 +21,7 @@ LINES = 65_536
 GAP = 1 << 14
 
 
-def index_of(path: str | PathLike) -> Path | None:
+def index_of(path: str | PathLike[str]) -> Path | None:
     """Return the index beside a bgzipped file, .csi or .tbi; None where there is none to trust.
 
     Warns
@@ -51,7 +51,7 @@ def _written(path: Path) -> float:
     return path.stat().st_mtime
 
 
-def bcf_lines(path: str | PathLike, *, whole: bool = False) -> Iterator[bytes]:
+def bcf_lines(path: str | PathLike[str], *, whole: bool = False) -> Iterator[bytes]:
     """Yield the records of a BCF as lines of text, many at once.
 
     Parameters
@@ -94,7 +94,7 @@ class IndexedVariants:
         pysam cannot read the file or its index.
     """
 
-    def __init__(self, path: str | PathLike, index: Path, *, bcf: bool) -> None:
+    def __init__(self, path: str | PathLike[str], index: Path, *, bcf: bool) -> None:
         pysam, name = _quiet(), fspath(path)
         self.path, self.bcf = path, bcf
         # any byte is a letter of latin-1, so that none is lost
@@ -173,7 +173,7 @@ def _quiet() -> ModuleType:
 
 
 @contextmanager
-def _told_by(path: str | PathLike) -> Iterator[None]:
+def _told_by(path: str | PathLike[str]) -> Iterator[None]:
     """Name the file in what pysam raises."""
     try:
         yield

@@ -12,7 +12,7 @@ from fastseq.io.files import replacing
 MANIFEST = "manifest.json"
 
 
-def read_manifest(folder: str | PathLike) -> dict[str, Any]:
+def read_manifest(folder: str | PathLike[str]) -> dict[str, Any]:
     """Return the manifest of a folder of results.
 
     Raises
@@ -34,13 +34,15 @@ def read_manifest(folder: str | PathLike) -> dict[str, Any]:
     return manifest
 
 
-def write_manifest(folder: str | PathLike, manifest: Mapping[str, Any]) -> None:
+def write_manifest(folder: str | PathLike[str], manifest: Mapping[str, Any]) -> None:
     """Write a manifest, whole or not at all."""
     with replacing(Path(folder) / MANIFEST) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def check_same_run(folder: str | PathLike, identity: Mapping[str, Any], *, resume: bool) -> None:
+def check_same_run(
+    folder: str | PathLike[str], identity: Mapping[str, Any], *, resume: bool
+) -> None:
     """Raise where a folder that holds a manifest may not be gone on with.
 
     Parameters

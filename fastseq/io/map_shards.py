@@ -34,7 +34,7 @@ SHARD = 256
 BY_ROW = ("names", "codes", "values", "y_ref")
 
 
-def are_shards(path: str | PathLike) -> bool:
+def are_shards(path: str | PathLike[str]) -> bool:
     """Return whether a name is that of a folder or Zarr group rather than of one file."""
     return Path(path).is_dir() or str(path).endswith(("/", ".zarr"))
 
@@ -46,7 +46,7 @@ def slices(rows: int, size: int) -> Iterator[slice]:
 
 
 def write_shards(
-    path: str | PathLike,
+    path: str | PathLike[str],
     names: tuple[str, ...],
     codes: Codes,
     make: Callable[[slice], Maps],
@@ -116,7 +116,7 @@ def write_shards(
     return manifest
 
 
-def holds_shards(path: str | PathLike) -> bool:
+def holds_shards(path: str | PathLike[str]) -> bool:
     """Return whether a folder is one that `write_shards` has begun or finished."""
     try:
         return read_manifest(path).get("kind") == KIND
@@ -124,7 +124,7 @@ def holds_shards(path: str | PathLike) -> bool:
         return False
 
 
-def each_shard(path: str | PathLike) -> Iterator[Maps]:
+def each_shard(path: str | PathLike[str]) -> Iterator[Maps]:
     """Yield the maps of a folder or Zarr group shard by shard, one at a time in memory.
 
     Raises
@@ -143,7 +143,7 @@ def each_shard(path: str | PathLike) -> Iterator[Maps]:
     return (store.read(number) for number in range(-(-rows // shard)))
 
 
-def read_shards(path: str | PathLike) -> Maps:
+def read_shards(path: str | PathLike[str]) -> Maps:
     """Return the maps of a folder or Zarr group that is complete, as one.
 
     Raises

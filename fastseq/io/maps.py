@@ -88,7 +88,7 @@ class Maps:
         )
 
 
-def write_maps(path: str | PathLike, maps: Maps) -> None:
+def write_maps(path: str | PathLike[str], maps: Maps) -> None:
     """Write maps as one compressed .npz file, whole or not at all.
 
     Raises
@@ -132,14 +132,14 @@ def maps_of(arrays: Mapping[str, NDArray]) -> Maps:
     )
 
 
-def write_arrays(path: str | PathLike, arrays: Mapping[str, NDArray]) -> None:
+def write_arrays(path: str | PathLike[str], arrays: Mapping[str, NDArray]) -> None:
     """Write named arrays as one compressed .npz file, whole or not at all."""
     sink = io.BytesIO()
     np.savez_compressed(sink, **dict(arrays))
     write_bytes(path, sink.getvalue())
 
 
-def read_maps(path: str | PathLike) -> Maps:
+def read_maps(path: str | PathLike[str]) -> Maps:
     """Return the maps that `write_maps` wrote.
 
     Raises

@@ -63,7 +63,7 @@ class ResultFolder:
 
     def __init__(
         self,
-        path: str | PathLike,
+        path: str | PathLike[str],
         identity: Mapping,
         *,
         resume: bool = False,
@@ -182,7 +182,7 @@ class ResultFolder:
             temporary.write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def read_manifest(path: str | PathLike) -> dict:
+def read_manifest(path: str | PathLike[str]) -> dict:
     """Return the manifest of a result folder.
 
     Raises
@@ -202,7 +202,7 @@ def read_manifest(path: str | PathLike) -> dict:
     return manifest
 
 
-def tables(path: str | PathLike) -> Iterator["pa.Table"]:
+def tables(path: str | PathLike[str]) -> Iterator["pa.Table"]:
     """Yield the parts of a finished result folder, in order.
 
     Raises
@@ -223,7 +223,7 @@ def tables(path: str | PathLike) -> Iterator["pa.Table"]:
         yield parquet.read_table(file)
 
 
-def read_results(path: str | PathLike) -> "pd.DataFrame":
+def read_results(path: str | PathLike[str]) -> "pd.DataFrame":
     """Return a finished result folder as one DataFrame; `tables` yields it part by part."""
     pa = load("pyarrow")
     return to_frame(pa.concat_tables(tables(path)))
@@ -261,7 +261,7 @@ def is_single(name: str) -> bool:
     return False
 
 
-def write_single(parts: "Iterable[pa.Table]", path: str | PathLike) -> dict:
+def write_single(parts: "Iterable[pa.Table]", path: str | PathLike[str]) -> dict:
     """Write tables to one file as they come; return rows and counts per status.
 
     The ending says how: .parquet, .csv, else TSV, gzipped where it ends in .gz; ``-`` is TSV on
@@ -295,7 +295,7 @@ def write_single(parts: "Iterable[pa.Table]", path: str | PathLike) -> dict:
     return {"rows": sum(counts.values()), "counts": dict(sorted(counts.items()))}
 
 
-def export(folder: str | PathLike, path: str | PathLike) -> dict:
+def export(folder: str | PathLike[str], path: str | PathLike[str]) -> dict:
     """Write a finished result folder to one file, as `write_single` does."""
     return write_single(tables(folder), path)
 

@@ -23,7 +23,7 @@ SHORTEST = 8
 
 
 def read_table(
-    path: str | PathLike,
+    path: str | PathLike[str],
     columns: Sequence[str] | None = None,
     *,
     text: Sequence[str] = (),
@@ -81,7 +81,7 @@ def pick(frame: "pd.DataFrame", columns: Sequence[str], where: object) -> "pd.Da
 
 
 def read_sequences(
-    path: str | PathLike, *, column: str | None = None, name_column: str | None = None
+    path: str | PathLike[str], *, column: str | None = None, name_column: str | None = None
 ) -> tuple[list[str], list[str]]:
     """Return names and sequences from FASTA, a table, or one sequence a line.
 
@@ -143,7 +143,7 @@ def read_sequences(
     return pick(frame, [name_column], path)[name_column].astype(str).tolist(), sequences
 
 
-def write_table(frame: "pd.DataFrame", path: str | PathLike) -> None:
+def write_table(frame: "pd.DataFrame", path: str | PathLike[str]) -> None:
     """Write a table; the name says how: .parquet, .csv(.gz), otherwise TSV; ``-`` is TSV on stdout.
 
     The file appears under its name only when it is whole.

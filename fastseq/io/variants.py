@@ -26,8 +26,8 @@ from fastseq.sequence.alleles import Variants, every_snv
 if TYPE_CHECKING:
     import pandas as pd
 
-Source: TypeAlias = "str | PathLike | pd.DataFrame | Sequence[str]"
-Regions: TypeAlias = "str | PathLike | Sequence[str] | None"
+Source: TypeAlias = "str | PathLike[str] | pd.DataFrame | Sequence[str]"
+Regions: TypeAlias = "str | PathLike[str] | Sequence[str] | None"
 
 COLUMNS = ("chrom", "pos", "ref", "alt")
 # contigs may hold colons (HLA*01:01), and so may breakends

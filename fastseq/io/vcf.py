@@ -26,7 +26,7 @@ BLOCK = 65_536
 
 
 def read_vcf(
-    path: str | PathLike, *, block: int = BLOCK, regions: Sequence[Region] | None = None
+    path: str | PathLike[str], *, block: int = BLOCK, regions: Sequence[Region] | None = None
 ) -> Iterator[Variants]:
     """Yield the variants of a VCF or BCF in blocks of ``block`` records, in the order of the file.
 

@@ -17,11 +17,11 @@ TRIES = 50
 
 
 def from_genome(
-    bed: str | PathLike,
-    fasta: "str | PathLike | Genome",
+    bed: str | PathLike[str],
+    fasta: "str | PathLike[str] | Genome",
     *,
     length: int,
-    bigwig: "str | PathLike | Sequence[str | PathLike]" = (),
+    bigwig: "str | PathLike[str] | Sequence[str | PathLike]" = (),
     statistic: Statistic = "mean",
     valid: Sequence[str] = (),
     test: Sequence[str] = (),

@@ -38,7 +38,7 @@ FILES = {
 
 
 def read_subsets(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     *,
     fold: str = "val",
     positions: np.ndarray | None = None,

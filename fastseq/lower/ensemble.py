@@ -12,12 +12,12 @@ from fastseq.lower import saved
 from fastseq.lower.plan import Plan, Precision
 from fastseq.models.checkpoints import load
 
-Runnable: TypeAlias = nn.Module | Plan | str | os.PathLike
+Runnable: TypeAlias = nn.Module | Plan | str | os.PathLike[str]
 """What the public functions take as a model; a list of these is an ensemble."""
 
 
 def lower(
-    model: nn.Module | str | os.PathLike,
+    model: nn.Module | str | os.PathLike[str],
     *,
     length: int | None = None,
     device: str | torch.device | None = None,

@@ -27,7 +27,10 @@ class _Answer(nn.Module):
 
 
 def export_onnx(
-    graph: fx.GraphModule, input_spec: InputSpec, target_spec: TargetSpec, path: str | os.PathLike
+    graph: fx.GraphModule,
+    input_spec: InputSpec,
+    target_spec: TargetSpec,
+    path: str | os.PathLike[str],
 ) -> Path:
     """Write a lowered graph with its input table and head as an ONNX model; return the path.
 

@@ -458,7 +458,7 @@ class Plan:
             out[rows] = self.input_spec.bases(grad, strand)[: rows.stop - rows.start].cpu().numpy()
         return out
 
-    def save(self, path: str | os.PathLike) -> Path:
+    def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the lowered model with its specs as one safetensors file; return the path.
 
         `fastseq.lower` reads it as it reads a checkpoint, without the model's own code;
@@ -473,7 +473,7 @@ class Plan:
         """
         return saved.save(path, self._content())
 
-    def export_onnx(self, path: str | os.PathLike) -> Path:
+    def export_onnx(self, path: str | os.PathLike[str]) -> Path:
         """Write the plan as an ONNX model in float32; return the path.
 
         Its input is ``codes``, uint8 (n, length) of full-length sequences, its output ``answer``,
@@ -491,7 +491,9 @@ class Plan:
         return export_onnx(self._graph_or_why(), self.input_spec, self.target_spec, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike, *, device: str | torch.device | None = None) -> "Plan":
+    def load(
+        cls, path: str | os.PathLike[str], *, device: str | torch.device | None = None
+    ) -> "Plan":
         """Return a saved plan.
 
         Raises

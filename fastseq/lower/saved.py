@@ -52,7 +52,7 @@ def content(graph: fx.GraphModule, about: dict[str, Any]) -> bytes:
     return safetensors.torch.save(tensors, {"fastseq": json.dumps(header)})
 
 
-def save(path: str | os.PathLike, plan: bytes) -> Path:
+def save(path: str | os.PathLike[str], plan: bytes) -> Path:
     """Write what `content` made; the file appears under its name only when it is complete.
 
     Raises
@@ -63,7 +63,7 @@ def save(path: str | os.PathLike, plan: bytes) -> Path:
     return write_whole(Path(path), plan)
 
 
-def is_plan(path: str | os.PathLike) -> bool:
+def is_plan(path: str | os.PathLike[str]) -> bool:
     """Return whether a file is a saved plan, by its header."""
     try:
         with open(path, "rb") as file:
@@ -73,7 +73,7 @@ def is_plan(path: str | os.PathLike) -> bool:
         return False
 
 
-def read(path: str | os.PathLike) -> bytes:
+def read(path: str | os.PathLike[str]) -> bytes:
     """Return the bytes of a saved plan.
 
     Raises

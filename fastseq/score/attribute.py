@@ -90,7 +90,7 @@ class Attributions:
         named = tuple(map(str, range(len(self.codes)) if names is None else names))
         return Maps(named, self.codes, self.raw[:, None], 0, self.method, (self.task,))
 
-    def save(self, path: str | PathLike, *, names: Sequence[str] | None = None) -> None:
+    def save(self, path: str | PathLike[str], *, names: Sequence[str] | None = None) -> None:
         """Write the maps as an .npz file that `fastseq kld` and `fastseq report` read.
 
         Raises
@@ -102,7 +102,7 @@ class Attributions:
         """
         write_maps(path, self.maps(names))
 
-    def save_modisco(self, folder: str | PathLike) -> None:
+    def save_modisco(self, folder: str | PathLike[str]) -> None:
         """Write ``ohe.npz`` and ``shap.npz``, which TF-MoDISco-lite reads.
 
         One-hot and hypothetical maps, float32 (n, 4, length), each under the name ``arr_0``:
@@ -121,7 +121,7 @@ def attribute(
     seqs: Text,
     method: Method = "saliency",
     *,
-    output: str | PathLike,
+    output: str | PathLike[str],
     **options: Any,
 ) -> dict[str, Any]: ...
 @overload
@@ -156,7 +156,7 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are its op
     seed: int = 0,
     row_offset: int = 0,
     strands: Literal["forward", "both"] = "forward",
-    output: str | PathLike | None = None,
+    output: str | PathLike[str] | None = None,
     names: Sequence[str] | None = None,
     resume: bool = False,
     shard: int = SHARD,

@@ -17,7 +17,7 @@ from fastseq.io.tables import read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    Table = pd.DataFrame | str | PathLike
+    Table = pd.DataFrame | str | PathLike[str]
 
 KEYS = ["chrom", "pos", "ref", "alt"]
 # columns that other tools write, in the order of preference
@@ -186,7 +186,7 @@ def _settings(one: dict, two: dict) -> dict[str, tuple]:
 
 
 def _table(
-    source: "pd.DataFrame | str | PathLike", column: str | None, name: str
+    source: "pd.DataFrame | str | PathLike[str]", column: str | None, name: str
 ) -> "pd.DataFrame":
     pandas = load("pandas")
     if isinstance(source, (str, PathLike)):

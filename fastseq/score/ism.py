@@ -87,7 +87,7 @@ class ISMResult:
         named = tuple(map(str, range(len(self.codes)) if names is None else names))
         return Maps(named, self.codes, self.effect, self.start, "ism", self.tasks, self.y_ref)
 
-    def save(self, path: str | PathLike, *, names: Sequence[str] | None = None) -> None:
+    def save(self, path: str | PathLike[str], *, names: Sequence[str] | None = None) -> None:
         """Write the effects as an .npz file that `fastseq kld` and `fastseq report` read.
 
         Raises
@@ -102,7 +102,7 @@ class ISMResult:
 
 @overload
 def saturation_mutagenesis(
-    model: Runnable | Sequence[Runnable], seqs: Text, *, output: str | PathLike, **options: Any
+    model: Runnable | Sequence[Runnable], seqs: Text, *, output: str | PathLike[str], **options: Any
 ) -> dict[str, Any]: ...
 @overload
 def saturation_mutagenesis(
@@ -132,7 +132,7 @@ def saturation_mutagenesis(  # pyright: ignore[reportInconsistentOverload] - the
     reduce: Literal["sum", "mean"] | Reduce | None = None,
     strands: Literal["forward", "both"] = "forward",
     shifts: Sequence[int] = (0,),
-    output: str | PathLike | None = None,
+    output: str | PathLike[str] | None = None,
     names: Sequence[str] | None = None,
     resume: bool = False,
     shard: int = SHARD,

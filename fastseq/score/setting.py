@@ -18,7 +18,7 @@ Anchor = Literal["L//2", "L//2-1"]
 
 def scorer(
     model: Runnable | Sequence[Runnable],
-    fasta: str | PathLike | Genome,
+    fasta: str | PathLike[str] | Genome,
     *,
     length: int | None = None,
     strands: Literal["forward", "both"] = "forward",

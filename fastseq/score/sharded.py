@@ -19,7 +19,7 @@ STEP = 64
 
 
 def write_sharded(
-    output: str | PathLike,
+    output: str | PathLike[str],
     codes: Codes,
     plans: Sequence[Plan],
     make: Callable[[slice, tuple[str, ...]], Maps],

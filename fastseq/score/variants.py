@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastseq._lazy import load
 from fastseq.errors import FastseqError, OptionError
@@ -33,7 +33,7 @@ SHARD = 32_768
 def score_variants(
     model: Runnable | Sequence[Runnable],
     variants: "Source | None",
-    fasta: str | PathLike | Genome,
+    fasta: str | PathLike[str] | Genome,
     *,
     length: int | None = None,
     strands: Literal["forward", "both"] = "forward",
@@ -54,7 +54,7 @@ def score_variants(
     null_variants: "Source | None" = None,
     active: Regions = None,
     engine: Engine | Literal["auto"] = "auto",
-    output: str | PathLike | None = None,
+    output: str | PathLike[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
@@ -66,7 +66,7 @@ def score_variants(
     device: str | None = None,
     precision: Precision | None = None,
     progress: bool = False,
-) -> "pd.DataFrame | dict":
+) -> "pd.DataFrame | dict[str, Any]":
     """Return the effect of every ALT allele, one row each, in input order.
 
     Every allele is scored in its true haplotype: the window is cut around the normalised allele,

@@ -146,7 +146,9 @@ class Edits:
         return cls.point(row, position + start, letter.astype(np.uint8))
 
     @classmethod
-    def point(cls, row: NDArray, start: NDArray, inserted: Codes) -> "Edits":
+    def point(
+        cls, row: NDArray[np.integer], start: NDArray[np.integer], inserted: Codes
+    ) -> "Edits":
         """Return single-base substitutions from three arrays, each (e,)."""
         count = len(row)
         return cls(

@@ -1,6 +1,7 @@
 """Text becomes codes or one-hot arrays."""
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from fastseq import threads as pool
 from fastseq._native import encode as native
@@ -9,7 +10,7 @@ from fastseq.arrays import Codes, OneHot
 from fastseq.errors import DTypeError, LengthError, OptionError, SequenceError
 from fastseq.sequence import alphabet as letters
 from fastseq.sequence.decode import decode
-from fastseq.sequence.rows import Ragged, as_rows, checked_out
+from fastseq.sequence.rows import Ragged, Sequences, as_rows, checked_out
 from fastseq.sequence.strand import reverse_complement
 
 __all__ = ["Ragged", "decode", "encode", "one_hot", "reverse_complement"]
@@ -22,7 +23,7 @@ _FEW = 1 << 17
 
 
 def encode(
-    seqs,
+    seqs: Sequences,
     *,
     unknown: str = "mask",
     length: int | None = None,
@@ -95,10 +96,10 @@ def encode(
 
 
 def one_hot(
-    seqs,
+    seqs: Sequences,
     *,
     layout: str = "ncl",
-    dtype="uint8",
+    dtype: DTypeLike = "uint8",
     unknown: str = "zero",
     ambiguity: str = "unknown",
     length: int | None = None,

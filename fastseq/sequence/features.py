@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastseq import threads as pool
 from fastseq._native import features as native
 from fastseq.errors import OptionError
 from fastseq.sequence.alphabet import DNA
-from fastseq.sequence.rows import as_rows
+from fastseq.sequence.rows import Sequences, as_rows
 
 _GAS = 1.987  # cal / (K mol), as the tables were fitted with
 
@@ -103,7 +104,9 @@ TABLES = {
 }  # fmt: skip
 
 
-def gc_content(seqs, *, unknown: str = "ignore", threads: int | None = None):
+def gc_content(
+    seqs: Sequences, *, unknown: str = "ignore", threads: int | None = None
+) -> float | NDArray[np.float64]:
     """Return the fraction of G and C: float64 (n,), or a float for a single text.
 
     Parameters
@@ -139,7 +142,7 @@ def gc_content(seqs, *, unknown: str = "ignore", threads: int | None = None):
 
 
 def melting_temperature(
-    seqs,
+    seqs: Sequences,
     *,
     table: str | NearestNeighbours = "DNA_NN3",
     dnac1: float = 25,
@@ -152,7 +155,7 @@ def melting_temperature(
     dNTPs: float = 0,
     saltcorr: int = 5,
     threads: int | None = None,
-):
+) -> float | NDArray[np.float64]:
     """Return the melting temperature in degrees Celsius, by nearest neighbours.
 
     Parameters

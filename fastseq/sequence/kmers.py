@@ -1,14 +1,17 @@
 """k-mers are counted: over all sequences or for each, dense or sparse, spaced or canonical."""
 
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from fastseq import threads as pool
 from fastseq._native import kmers as native
 from fastseq._native.rows import Rows, windows
 from fastseq.errors import CountOverflowError, DTypeError, OptionError, ShapeError
-from fastseq.sequence.rows import as_rows
+from fastseq.sequence.rows import Sequences, as_rows
 from fastseq.sequence.sparse_kmers import SMALL_K, as_csr, narrowed, pairs_of_all, pairs_of_rows
 from fastseq.sequence.words import (
     DENSE_K,
@@ -25,8 +28,8 @@ _COUNTS = ("uint8", "uint16", "uint32", "int32", "int64", "float32", "float64")
 
 
 def count_kmers(
-    seqs,
-    k,
+    seqs: Sequences,
+    k: int | Sequence[int],
     *,
     per_sequence: bool = False,
     stride: int = 1,
@@ -34,12 +37,12 @@ def count_kmers(
     canonical: bool = False,
     output: str = "dense",
     pattern: str | None = None,
-    dtype=None,
+    dtype: DTypeLike | None = None,
     normalize: str | None = None,
     max_bytes: int = 8 << 30,
     out: np.ndarray | None = None,
     threads: int | None = None,
-):
+) -> Any:
     """Return how often each k-mer occurs, over all sequences or for each of them.
 
     Parameters

@@ -9,7 +9,7 @@ from fastseq._native import pack as native
 from fastseq.arrays import UNKNOWN, Codes
 from fastseq.errors import OptionError
 from fastseq.sequence.encode import reverse_complement
-from fastseq.sequence.rows import as_rows
+from fastseq.sequence.rows import Sequences, as_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Packed:
             codes[max(a - start, 0) : b - start] = UNKNOWN
         return codes
 
-    def __getitem__(self, which) -> "Codes | Packed":
+    def __getitem__(self, which: "int | slice | tuple[int, slice]") -> "Codes | Packed":
         """Return a part: ``packed[a:b]`` of a single text, else ``packed[i]``, ``packed[i, a:b]``.
 
         An integer gives codes; a slice of sequences gives a Packed that shares the bytes.
@@ -135,7 +135,7 @@ class Packed:
         return pack(turned[0] if self.single else turned)
 
 
-def pack(seqs, *, threads: int | None = None) -> Packed:
+def pack(seqs: Sequences, *, threads: int | None = None) -> Packed:
     """Return the sequences at two bits a base, with the runs of unknown bases beside them.
 
     Parameters

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from fastseq._native import rows as native
-from fastseq.arrays import UNKNOWN
+from fastseq.arrays import UNKNOWN, Text
 from fastseq.errors import DTypeError, ShapeError
 
 # bytes below are no letters of ASCII
@@ -57,6 +58,10 @@ class Ragged:
         offsets = np.zeros(len(arrays) + 1, np.int64)
         np.cumsum([len(array) for array in arrays], out=offsets[1:])
         return cls(np.concatenate([np.empty(0, np.uint8), *arrays]), offsets)
+
+
+Sequences: TypeAlias = Text | Ragged
+"""Whatever `as_rows` takes: text of any form, codes, or rows of different lengths."""
 
 
 def as_rows(seqs, *, unknown: int = UNKNOWN) -> native.Rows:

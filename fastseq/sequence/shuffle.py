@@ -1,5 +1,7 @@
 """Sequences are shuffled so that every k-let is kept, uniformly over all such arrangements."""
 
+from typing import Any, Literal, overload
+
 import numpy as np
 
 from fastseq import threads as pool
@@ -7,15 +9,37 @@ from fastseq._native import shuffle as native
 from fastseq.arrays import Codes
 from fastseq.errors import OptionError
 from fastseq.sequence.encode import decode
-from fastseq.sequence.rows import as_rows
+from fastseq.sequence.rows import Sequences, as_rows
 from fastseq.sequence.words import check_k
 
 # the graph has 4^(k - 1) vertices, cleared for every row: 64 K of them at most
 _MOST_K = 9
 
 
+@overload
 def shuffle(
-    seqs,
+    seqs: Sequences,
+    k: int = 2,
+    n: int = 1,
+    *,
+    seed: int = 0,
+    row_offset: int = 0,
+    as_text: Literal[False] = False,
+    threads: int | None = None,
+) -> Codes: ...
+@overload
+def shuffle(
+    seqs: Sequences,
+    k: int = 2,
+    n: int = 1,
+    *,
+    seed: int = 0,
+    row_offset: int = 0,
+    as_text: Literal[True],
+    threads: int | None = None,
+) -> list[Any]: ...
+def shuffle(
+    seqs: Sequences,
     k: int = 2,
     n: int = 1,
     *,
@@ -23,7 +47,7 @@ def shuffle(
     row_offset: int = 0,
     as_text: bool = False,
     threads: int | None = None,
-) -> "Codes | list":
+) -> Codes | list[Any]:
     """Return ``n`` shuffles of each sequence with the same k-lets.
 
     Parameters

@@ -1,8 +1,9 @@
 """The other strand of text, codes, one-hot arrays and attributions."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastseq import threads as pool
 from fastseq._native import encode as native
@@ -11,6 +12,7 @@ from fastseq.errors import DTypeError, ShapeError
 from fastseq.sequence.alphabet import COMPLEMENT
 from fastseq.sequence.rows import Ragged, as_rows
 
+Strands = TypeVar("Strands")
 _COMPLEMENT_CODE = np.arange(256, dtype=np.uint8)
 _COMPLEMENT_CODE[:4] = [3, 2, 1, 0]
 _TEXT, _CODES = Lookup(COMPLEMENT, 64), Lookup(_COMPLEMENT_CODE, 0)
@@ -19,10 +21,20 @@ _BYTES = COMPLEMENT.tobytes()
 
 @runtime_checkable
 class _Turns(Protocol):
-    def reverse_complement(self): ...
+    def reverse_complement(self) -> Any: ...
 
 
-def reverse_complement(x, *, out: np.ndarray | None = None, threads: int | None = None):
+@overload
+def reverse_complement(
+    x: bytearray | memoryview, *, out: None = None, threads: int | None = None
+) -> bytes: ...
+@overload
+def reverse_complement(
+    x: Strands, *, out: NDArray[Any] | None = None, threads: int | None = None
+) -> Strands: ...
+def reverse_complement(
+    x: Any, *, out: NDArray[Any] | None = None, threads: int | None = None
+) -> Any:
     """Return the other strand, in the form and type of what came in.
 
     Parameters
