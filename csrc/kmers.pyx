@@ -28,6 +28,8 @@ cdef extern from "kmers.h" nogil:
                                 Py_ssize_t, const uint32_t*, int)
     Py_ssize_t count_rows_double(const rows_t*, const word_t*, Py_ssize_t, Py_ssize_t, double*,
                                  Py_ssize_t, const uint32_t*, int)
+    Py_ssize_t sparse_rows_ "sparse_rows"(const rows_t*, const word_t*, Py_ssize_t, Py_ssize_t,
+                                          uint32_t*, uint64_t*, int32_t*, int32_t*, int64_t*, int)
     void list_words_uint16_t(const rows_t*, const word_t*, Py_ssize_t, Py_ssize_t, const int64_t*,
                              uint16_t*, int64_t*, int)
     void list_words_uint32_t(const rows_t*, const word_t*, Py_ssize_t, Py_ssize_t, const int64_t*,
@@ -129,6 +131,31 @@ def count_rows(capsule, Word word not None, Py_ssize_t first, Py_ssize_t last,
             full = count_rows_double(rows, &word.word, first, last, &out[0, 0], columns, order,
                                      cpu[0])
     return full - 1
+
+
+def sparse_rows(capsule, Word word not None, Py_ssize_t first, Py_ssize_t last,
+                uint32_t[::1] table not None, uint64_t[::1] marks not None,
+                int32_t[::1] columns not None, int32_t[::1] counts not None,
+                int64_t[::1] per_row not None) -> int:
+    """Write columns and counts of rows [first, last); return how many. `table`, `marks` stay 0."""
+    cdef const rows_t *rows = rows_of(capsule)
+    cdef Py_ssize_t got, i, length, room = 0, size = <Py_ssize_t>1 << (2 * word.word.k)
+    if not 0 <= first <= last <= rows.n or per_row.shape[0] != last - first:
+        raise ValueError("expected rows that are there, and a number for each")
+    if table.shape[0] != size or 64 * marks.shape[0] < size:
+        raise ValueError("table and marks must hold every word")
+    for i in range(first, last):
+        length = (rows.size[i] if rows.at != NULL else rows.longest) - word.word.span + 1
+        room += max(0, min(length, size))
+    if columns.shape[0] < room or counts.shape[0] < room:
+        raise ValueError(f"columns and counts must have room for {room} words")
+    if room == 0:
+        per_row[:] = 0
+        return 0
+    with nogil:
+        got = sparse_rows_(rows, &word.word, first, last, &table[0], &marks[0], &columns[0],
+                           &counts[0], &per_row[0], cpu[0])
+    return got
 
 
 def list_words(capsule, Word word not None, Py_ssize_t first, Py_ssize_t last,

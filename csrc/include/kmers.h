@@ -228,6 +228,45 @@ COUNT_ROWS(int64_t, INT64_MAX)
 COUNT_ROWS(float, 16777216.0)
 COUNT_ROWS(double, 9007199254740992.0)
 
+/* ---- the words that occur, a row ---- */
+
+/* Write the columns and counts of rows [first, last) of a sparse matrix; return how many there are.
+   `table` (4^k) and `marks` (a bit a word) are zero, and zero again afterwards. */
+static ptrdiff_t sparse_rows(const rows_t *rows, const word_t *w, ptrdiff_t first, ptrdiff_t last,
+                             uint32_t *table, uint64_t *marks, int32_t *columns, int32_t *counts,
+                             int64_t *per_row, int cpu) {
+    const lookup_t *l = codes_lookup(rows);
+    const ptrdiff_t sixty_fours = w->k < 3 ? 1 : (ptrdiff_t)1 << (2 * w->k - 6);
+    ptrdiff_t m = 0;
+    for (ptrdiff_t i = first; i < last; i++) {
+        const ptrdiff_t begin = m;
+        ptrdiff_t n;
+        const uint8_t *row = row_at(rows, i, &n);
+        row_prefetch(rows, i + 8);
+#define EMIT(x)                                                                                    \
+    do {                                                                                           \
+        const uint64_t x_ = (x);                                                                   \
+        table[x_]++;                                                                               \
+        marks[x_ >> 6] |= (uint64_t)1 << (x_ & 63);                                                \
+    } while (0)
+        SCAN(row, n, w, l, cpu, EMIT, EMIT);
+#undef EMIT
+        for (ptrdiff_t j = 0; j < sixty_fours; j++) {
+            uint64_t left = marks[j];
+            if (left == 0) continue;
+            marks[j] = 0;
+            for (; left; left &= left - 1) {
+                const int32_t x = (int32_t)(64 * j + __builtin_ctzll(left));
+                columns[m] = x;
+                counts[m++] = (int32_t)table[x];
+                table[x] = 0;
+            }
+        }
+        per_row[i - first] = m - begin;
+    }
+    return m;
+}
+
 /* ---- words as a list ---- */
 
 /* Write the words of rows [first, last), one after the other; `found[i]` says how many row i has.

@@ -14,6 +14,17 @@ def count_rows(
     out: np.ndarray,
     rank: np.ndarray | None = None,
 ) -> int: ...
+def sparse_rows(
+    capsule: object,
+    word: Word,
+    first: int,
+    last: int,
+    table: np.ndarray,
+    marks: np.ndarray,
+    columns: np.ndarray,
+    counts: np.ndarray,
+    per_row: np.ndarray,
+) -> int: ...
 def list_words(
     capsule: object,
     word: Word,

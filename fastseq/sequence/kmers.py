@@ -144,7 +144,7 @@ def count_kmers(
             return kmers, _normalized(narrowed(found, kind), normalize, dtype)
         return as_csr(np.array([0, len(kmers)]), kmers, found, k, canonical, kind, normalize, dtype)
     small = output == "csr" and int(k) <= 15 and rows.longest < 1 << 31
-    offsets, kmers, found = pairs_of_rows(rows, word, k, span, small=small)
+    offsets, kmers, found = pairs_of_rows(rows, word, k, span, small=small, threads=threads)
     if output == "pairs":
         return offsets, kmers, narrowed(found, kind)
     return as_csr(offsets, kmers, found, k, canonical, kind, normalize, dtype)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastseq import threads as pool
 from fastseq._lazy import load
 from fastseq._native import kmers as native
 from fastseq._native.rows import Rows
@@ -10,6 +11,8 @@ from fastseq.sequence.words import canonical_rank, canonical_words
 
 # two tables of 32-bit counts stay in the second cache up to here (measured: 2 x 256 KB)
 SMALL_K = 8
+# words a row, over 2^k, from which a table is faster than sorting them (measured for k = 3..8)
+TABLE_FROM = 8
 
 
 def pairs_of_all(rows, word, k, span) -> tuple[np.ndarray, np.ndarray]:
@@ -67,15 +70,17 @@ def _close_gaps(words: np.ndarray, found: np.ndarray) -> int:
     return end
 
 
-def pairs_of_rows(rows, word, k, span, *, small: bool) -> tuple:
+def pairs_of_rows(rows, word, k, span, *, small: bool, threads: int | None) -> tuple:
     """Return offsets, distinct words and counts of each row, some rows at a time.
 
     ``small`` gives int32 words and counts, as sparse matrices want them, for k up to 15.
     """
-    kind = np.uint16 if k <= 8 else np.uint32 if k <= 16 else np.uint64
     sizes = np.empty(rows.n, np.int64)
     rows.sizes(sizes)
     widths = np.maximum(sizes - span + 1, 0)
+    if small and k <= SMALL_K and widths.sum() >= (TABLE_FROM << k) * rows.n:
+        return _tabled_rows(rows, word, k, widths, pool.resolve(threads, 8 * rows.total))
+    kind = np.uint16 if k <= 8 else np.uint32 if k <= 16 else np.uint64
     offsets = np.zeros(rows.n + 1, np.int64)
     # room for every word and a block's padding; what is not written is never touched
     room = int(widths.sum()) + (1 << 20) + int(widths.max(initial=0))
@@ -97,6 +102,29 @@ def pairs_of_rows(rows, word, k, span, *, small: bool) -> tuple:
         end += reduce(block, found, kmers[end:], counts[end:], offsets[first + 1 : last + 1])
         first = last
     return np.cumsum(offsets), kmers[:end], counts[:end]
+
+
+def _tabled_rows(rows, word, k, widths, threads) -> tuple:
+    """Do the same by a table that each thread empties after a row."""
+    at = np.append(0, np.cumsum(np.minimum(widths, 4**k)))
+    columns, counts = np.empty((2, at[-1]), np.int32)
+    offsets = np.zeros(rows.n + 1, np.int64)
+    chunks = []
+
+    def tell(first: int, last: int) -> None:
+        table, marks = np.zeros(4**k, np.uint32), np.zeros(-(-(4**k) // 64), np.uint64)
+        room = slice(at[first], at[last])
+        into = columns[room], counts[room], offsets[first + 1 : last + 1]
+        found = native.sparse_rows(rows.capsule, word, first, last, table, marks, *into)
+        chunks.append((at[first], found))
+
+    pool.run(tell, rows.n, threads)
+    end = 0
+    for begin, found in sorted(chunks):
+        for values in (columns, counts):
+            values[end : end + found] = values[begin : begin + found]
+        end += found
+    return np.cumsum(offsets), columns[:end], counts[:end]
 
 
 def as_csr(offsets, kmers, counts, k, canonical, kind, normalize, dtype):

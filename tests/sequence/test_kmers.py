@@ -212,3 +212,23 @@ def test_columns_are_named():
 def test_k_is_a_whole_number_or_several(k):
     with pytest.raises(OptionError, match="expected 1 to 32"):
         count_kmers("ACGT", k)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 8])
+@pytest.mark.parametrize("options", [{}, {"canonical": True}, {"pattern": True}, {"stride": 3}])
+def test_sparse_counts_of_long_rows_are_the_dense_ones(k, options):
+    if "pattern" in options:
+        options = {"pattern": "1" + "01" * (k - 1)}
+    rng = np.random.default_rng(k)
+    lengths = [0, 1, k, 9000, 70, 6000, 5000]
+    rows = ["".join(rng.choice(list("ACGTN"), n, p=[0.3, 0.2, 0.2, 0.29, 0.01])) for n in lengths]
+    rows += ["AT" * 3000, "N" * 5000]
+    dense = count_kmers(rows, k, per_sequence=True, **options)
+    for threads in (1, 2, 5):
+        sparse = count_kmers(rows, k, per_sequence=True, output="csr", threads=threads, **options)
+        assert np.array_equal(sparse.toarray(), dense)
+        assert sparse.has_canonical_format
+
+
+def test_sparse_counts_of_no_rows():
+    assert count_kmers(np.empty((0, 900), np.uint8), 3, per_sequence=True, output="csr").nnz == 0
