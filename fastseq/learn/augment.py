@@ -62,12 +62,15 @@ def batches(
     if recipe.label_noise:
         spread = targets[rows].std() * recipe.label_noise
         y = y + rng.normal(0, spread, y.shape).astype(np.float32)
-    labels, moves = torch.from_numpy(y).to(feed.device), None
+    begins = [0, *ends[:-1]]
+    sizes = [end - begin for begin, end in zip(begins, ends)]
+    labels, moves = torch.from_numpy(y).to(feed.device).split(sizes), None
     if recipe.shift:
         most = min(recipe.shift, feed.rows.length)
         moves = rng.integers(-most, most + 1, len(order), np.int16)
-    for begin, end in zip([0, *ends], ends):
-        drawn, n = order[begin:end], end - begin
+    for begin, n, wanted in zip(begins, sizes, labels):
+        end = begin + n
+        drawn = order[begin:end]
         x = feed.batch(drawn, None if moves is None else moves[begin:end], _turned(recipe, n))
         if recipe.mask:
             hidden = rng.random((n, feed.rows.length), np.float32) < recipe.mask
@@ -76,7 +79,7 @@ def batches(
             flags = torch.from_numpy(singletons[drawn]).to(feed.device)
             x[:, feed.spec.channel("singleton")] = flags.repeat(len(x) // n)[:, None]
         groups = alone[:n] if together is None else together[begin:end] - together[begin]
-        yield x, labels[begin:end], groups
+        yield x, wanted, groups
 
 
 def batches_per_epoch(rows: int, recipe: Recipe) -> int:

@@ -45,23 +45,29 @@ class Feed(Protocol):
 
 
 class HostFeed:
-    """A feed in the memory of the CPU; its batches share one room that stays in the cache."""
+    """A feed in the memory of the CPU; batches of one size share a room that stays in the cache."""
 
     device = torch.device("cpu")
 
     def __init__(self, codes: Codes, spec: InputSpec):
         self.rows, self.spec = PackedRows.pack(codes), spec
         self._tables = spec.tables()
-        self._room = np.empty((0, codes.shape[1], spec.channels), np.float32)
+        self._shown, self._room = self._allot(0)
 
     def batch(self, rows: np.ndarray, shift: np.ndarray | None, turned: tuple[int, ...]) -> Tensor:
         n = len(rows)
-        if len(self._room) < n * len(turned):
-            self._room = np.empty((n * len(turned), *self._room.shape[1:]), np.float32)
+        if len(self._room) != n * len(turned):
+            self._shown, self._room = self._allot(n * len(turned))
         for copy, begin in enumerate(turned):
             out = self._room[copy * n : (copy + 1) * n]
             self.rows.gather(rows, self._tables, out, shift=shift, turned=begin)
-        return torch.from_numpy(self._room[: n * len(turned)]).transpose(1, 2)
+        return self._shown
+
+    def _allot(self, n: int) -> tuple[Tensor, np.ndarray]:
+        """Return room for so many rows, as model input and as what is written to."""
+        # PyTorch's memory begins at a cache line, which NumPy's need not
+        room = torch.empty(n, self.rows.length, self.spec.channels)
+        return room.transpose(1, 2), room.numpy()
 
 
 class DeviceFeed:
