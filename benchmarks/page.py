@@ -50,6 +50,7 @@ class Goal:
     most: float = math.inf
     rival: str | None = None
     key: str | None = None
+    lower_end: bool = False  # of the interval of a gain, instead of a value
 
     def answers(self, rows: list[dict]) -> "list[tuple[float, dict]]":
         """Return value and row of each row that answers this aim, the worst first."""
@@ -62,10 +63,12 @@ class Goal:
                 continue
             if self.rival is not None and not fnmatchcase(str(against), self.rival):
                 continue
-            if self.key is not None:
-                value = row.get("values", {}).get(self.key)
-            else:
+            if self.key is None:
                 value = row.get("value" if self.rival is None else "ratio")
+            elif self.lower_end:
+                value = row.get("gain_95", {}).get(self.key, [None])[0]
+            else:
+                value = row.get("values", {}).get(self.key)
             if value is not None:
                 found.append((float(value), row))
         return sorted(found, key=lambda pair: pair[0], reverse=self.most < math.inf)
@@ -116,12 +119,13 @@ def table(goals: list[Goal], results: dict[str, Any]) -> Iterator[str]:
             yield f"| {goal.what} | {goal.rival or ''} | {goal.aim} | | {verdict} | |"
             continue
         value, row = found[0]
+        what = f"{goal.what} (budget: {row['budget']})" if "budget" in row else goal.what
         rival = " ".join(filter(None, [row.get("rival"), row.get("rival_version")]))
         shown = f"{value:.3g}x" if goal.rival else f"{scaled(value)} {row.get('unit', '')}".strip()
         of = f", worst of {len(found)}" if len(found) > 1 else ""
         mark = f"**{verdict}**" if verdict == "MISSED" else verdict
         origin = source(results[goal.of])
-        yield f"| {goal.what} | {rival} | {goal.aim} | {shown}{of} | {mark} | {origin} |"
+        yield f"| {what} | {rival} | {goal.aim} | {shown}{of} | {mark} | {origin} |"
 
 
 def source(result: dict[str, Any]) -> str:

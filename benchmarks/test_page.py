@@ -32,6 +32,9 @@ def test_the_worst_row_answers_and_what_is_missing_is_said():
     assert page.judged(goal, {"room.bench": {"rows": rows}}) == "MISSED"
     assert page.judged(goal, {"room.bench": {"rows": rows[:1]}}) == "met"
     assert page.judged(goal, {}) == "not measured yet"
+    gain = page.Goal("s", "w", "> 0", "room.bench", "*", 1e-9, key="score", lower_end=True)
+    rows = [{"figure": "long", "gain_95": {"score": [-0.1, 0.3]}, "budget": "9 seconds"}]
+    assert [value for value, _ in gain.answers(rows)] == [-0.1]
     small = page.Goal("s", "w", "<= 2 MB", "room.bench", "one*", most=2)
     heavy = [{"figure": "one", "value": 1.0}, {"figure": "one more", "value": 3.0}]
     assert page.judged(small, {"room.bench": {"rows": heavy}}) == "MISSED"
@@ -62,6 +65,6 @@ def test_the_page_holds_every_aim(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "PICTURES", tmp_path / "benchmarks")
     text = page.write().read_text()
     for goal in GOALS:
-        assert f"| {goal.what} |" in text
+        assert f"| {goal.what}" in text
     assert "python -m benchmarks.run sequence.bench_encode" in text
     assert (tmp_path / "benchmarks" / "length.svg").exists()

@@ -17,7 +17,7 @@ FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettem
 
 def write_fasta(letters):
     """Return a FASTA file with one sequence, in lines of 80, that goes when it is let go."""
-    file = tempfile.NamedTemporaryFile(dir=FOLDER, suffix=".fa")
+    file = tempfile.NamedTemporaryFile(dir=FOLDER, suffix=".fa")  # noqa: SIM115  (its caller keeps it)
     text = letters.tobytes()
     lines = [b">one", *(text[at : at + 80] for at in range(0, len(text), 80))]
     file.write(b"\n".join(lines) + b"\n")

@@ -4,11 +4,13 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 from contextlib import contextmanager
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+BROWSER = shutil.which(os.environ.get("CHROMIUM", "chromium"))
+PATIENCE = 60
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-extensions")
 
 
@@ -17,32 +19,39 @@ class Page:
 
     def __init__(self, source, sink):
         self.source, self.sink, self.number, self.session = source, sink, 0, None
+        self.heard, self.loaded = b"", set()
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self.session = attached["sessionId"]
         self.call("Page.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
 
     def call(self, method, **params):
-        """Return what the browser answers; events before the answer are left out."""
+        """Return what the browser answers."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": params}
         if self.session:
             message["sessionId"] = self.session
         self.sink.write(json.dumps(message).encode() + b"\0")
         self.sink.flush()
-        while True:
-            found = json.loads(self._read())
-            if found.get("id") == self.number:
-                assert "error" not in found, found
-                return found["result"]
+        while (found := self._message()).get("id") != self.number:
+            pass
+        assert "error" not in found, found
+        return found["result"]
 
-    def _read(self):
-        text = bytearray()
-        while not text.endswith(b"\0"):
-            part = self.source.read(1)
+    def _message(self):
+        """Return the next answer or event; remember which documents have been loaded."""
+        while b"\0" not in self.heard:
+            ready, _, _ = select.select([self.source], [], [], PATIENCE)
+            assert ready, f"the browser said nothing for {PATIENCE} seconds"
+            part = self.source.read(1 << 16)
             assert part, "the browser went away"
-            text += part
-        return text[:-1]
+            self.heard += part
+        text, _, self.heard = self.heard.partition(b"\0")
+        found = json.loads(text)
+        if found.get("method") == "Page.lifecycleEvent" and found["params"]["name"] == "load":
+            self.loaded.add(found["params"]["loaderId"])
+        return found
 
     def open(self, path, *, width=1200, height=800, media=""):
         """Open a file; ``media`` is what the reader prefers: light or dark."""
@@ -50,11 +59,9 @@ class Page:
                   deviceScaleFactor=1, mobile=False)  # fmt: skip
         features = [{"name": "prefers-color-scheme", "value": media}] if media else []
         self.call("Emulation.setEmulatedMedia", features=features)
-        self.call("Page.navigate", url=path.as_uri())
-        self.ask(
-            "new Promise((done) => document.readyState === 'complete' ? done() : "
-            "addEventListener('load', done))"
-        )
+        document = self.call("Page.navigate", url=path.as_uri())["loaderId"]
+        while document not in self.loaded:
+            self._message()
 
     def ask(self, script):
         """Return the value of an expression of JavaScript."""
@@ -102,7 +109,7 @@ def browser(profile):
     for end in (theirs_in, theirs_out, *ends):
         os.close(end)
     try:
-        with open(ours_in, "rb") as source, open(ours_out, "wb") as sink:
+        with open(ours_in, "rb", buffering=0) as source, open(ours_out, "wb") as sink:
             yield Page(source, sink)
     finally:
         process.terminate()

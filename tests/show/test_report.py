@@ -88,7 +88,7 @@ def test_a_report_without_its_folder_is_refused(tmp_path):
 def chromium(tmp_path_factory):
     """Return a page of headless Chromium."""
     if not BROWSER:
-        pytest.skip("needs Debian's chromium")
+        pytest.skip("needs Debian's chromium, or the path of a like browser in CHROMIUM")
     with browser(tmp_path_factory.mktemp("profile")) as opened:
         yield opened
 
