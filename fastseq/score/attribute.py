@@ -106,7 +106,8 @@ class Attributions:
         """Write ``ohe.npz`` and ``shap.npz``, which TF-MoDISco-lite reads.
 
         One-hot and hypothetical maps, float32 (n, 4, length), each under the name ``arr_0``:
-        ``modisco motifs -s ohe.npz -a shap.npz -n 2000 -o results.h5``.
+        ``modisco motifs -s ohe.npz -a shap.npz -n 2000 -w 200 -o results.h5`` (version 3.0.0), the
+        window ``-w`` being the length at most.
         """
         for name, array in (
             ("ohe", float_one_hot(self.codes)),

@@ -1,4 +1,4 @@
-"""Ctrl-C during the long verbs: exit 130, and --resume goes on to the same end."""
+"""Ctrl-C during the long verbs: exit 130, a line that says what is left, and --resume goes on."""
 
 import os
 import signal
@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import fastseq
+from fastseq.io.map_shards import read_shards
+from fastseq.score.journey import Journey
 from tests.cli.conftest import hears_interrupts, parsed
 
 COMMAND = [sys.executable, "-c", "from fastseq.cli.main import main; main(prog_name='fastseq')"]
@@ -19,21 +21,23 @@ COMMAND = [sys.executable, "-c", "from fastseq.cli.main import main; main(prog_n
 def interrupted(tmp_path):
     """Return a function that runs a command until a file is there, and then interrupts it."""
 
-    def call(*arguments, until):
+    def call(*arguments, until, told):
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
             stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
             preexec_fn=hears_interrupts,
         )  # fmt: skip
         end = time.monotonic() + 120
-        while not list(tmp_path.glob(until)):
+        while not (until() if callable(until) else list(tmp_path.glob(until))):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < end
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=120)
         assert process.returncode == 130, stderr
-        assert stderr.splitlines()[-1] == "fastseq: interrupted"
+        told = stderr.splitlines()[-1]
+        assert told.startswith("fastseq: interrupted")
+        return told
 
     return call
 
@@ -42,7 +46,8 @@ def test_a_training_goes_on_where_it_was_interrupted(run, interrupted, table):
     train = ["train", "--data", table, "--model", "tum_cnn", "--size", "channels=4", "-q"]
     train += ["--sequence-column", "seq", "--target-column", "gc", "--fold-column", "fold"]
     train += ["--epochs", 300, "--set", "patience=999"]
-    interrupted(*train, until="model.safetensors")
+    told = "model.safetensors keeps what was finished, and --resume goes on with it"
+    interrupted(*train, until="model.safetensors", told=told)
     assert fastseq.models.load("model.safetensors").input_spec.length == 40
     history = parsed(run(*train, "--resume", "--json"))["history"]
     assert [row["epoch"] for row in history] == list(range(1, 301))
@@ -52,10 +57,118 @@ def test_scores_go_on_where_they_were_interrupted(run, interrupted, model, tmp_p
     genome = fastseq.decode(np.random.default_rng(1).integers(0, 4, 1200, dtype=np.uint8))
     (tmp_path / "g.fa").write_text(f">chr1\n{genome}\n")
     score = ["score", "-m", model, "--saturate", "chr1", "--fasta", "g.fa", "--shard", 25, "-q"]
-    interrupted(*score, "-o", "scores", until="scores/part-*")
+    told = "scores keeps what was finished, and --resume goes on with it"
+    interrupted(*score, "-o", "scores", until="scores/part-*", told=told)
     parts = len(list(tmp_path.glob("scores/part-*")))
     assert parts < 144
     assert run(*score, "-o", "scores", "--resume").exit_code == 0
     assert run(*score, "-o", "whole").exit_code == 0
     for part in sorted(tmp_path.glob("whole/part-*")):
         assert (tmp_path / "scores" / part.name).read_bytes() == part.read_bytes()
+
+
+def test_maps_go_on_where_they_were_interrupted(run, interrupted, model, many, tmp_path):
+    ism = ["ism", "-m", model, many(448), "--shard", 64, "-q"]
+    told = interrupted(*ism, "-o", "maps/", until="maps/part-*")
+    assert told.endswith("maps/ keeps what was finished, and --resume goes on with it")
+    assert len(list(tmp_path.glob("maps/part-*"))) < 7
+    assert run(*ism, "-o", "maps/", "--resume").exit_code == 0
+    assert run(*ism, "-o", "whole/").exit_code == 0
+    for part in sorted(tmp_path.glob("whole/*")):
+        assert (tmp_path / "maps" / part.name).read_bytes() == part.read_bytes()
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Return a function that makes a file of so many sequences of 40 bp."""
+
+    def make(rows):
+        codes = np.random.default_rng(5).integers(0, 5, (rows, 40)).astype(np.uint8)
+        (tmp_path / "many.txt").write_text("\n".join(fastseq.decode(codes)) + "\n")
+        return tmp_path / "many.txt"
+
+    return make
+
+
+@pytest.mark.parametrize("output", ["maps/", "maps.zarr", "maps.npz", "maps.tsv", "-"])
+@pytest.mark.parametrize("verb", [["ism"], ["attribute", "--method", "ism"]])
+def test_every_output_says_what_an_interrupt_left(run, model, many, verb, output, monkeypatch):
+    if output == "maps.zarr":
+        pytest.importorskip("zarr")
+    effects, blocks = Journey.effects, []
+
+    def interrupt(*given):
+        blocks.append(given)
+        if len(blocks) == 6:
+            raise KeyboardInterrupt
+        return effects(*given)
+
+    call = [*verb, "-m", model, many(100), "--shard", 64, "-q", "-o"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Journey, "effects", interrupt)
+        stopped = run(*call, output)
+    assert stopped.exit_code == 130
+    told = stopped.stderr.splitlines()[-1]
+    if output in ("maps/", "maps.zarr"):
+        assert "--resume goes on with it" in told
+        assert run(*call, output, "--resume").exit_code == 0
+        assert run(*call, f"whole-{output}").exit_code == 0
+        np.testing.assert_array_equal(
+            read_shards(output).values, read_shards(f"whole-{output}").values
+        )
+    else:
+        assert "a folder or .zarr group (-o maps/) is written as it is made" in told
+        assert "nor half of it" in told or output == "-"
+    assert not run(*call, "done.npz").exit_code
+
+
+def test_maps_go_on_where_they_were_interrupted(run, interrupted, model, tmp_path):
+    codes = np.random.default_rng(6).integers(0, 4, (1280, 40), dtype=np.uint8)
+    (tmp_path / "many.txt").write_text("\n".join(fastseq.decode(codes)) + "\n")
+    ism = ["ism", "-m", model, "many.txt", "--shard", 64, "-q"]
+    told = "maps/ keeps what was finished, and --resume goes on with it"
+    interrupted(*ism, "-o", "maps/", until="maps/*.npz", told=told)
+    assert len(list(tmp_path.glob("maps/*.npz"))) < 20
+    assert run(*ism, "-o", "maps/", "--resume").exit_code == 0
+    assert run(*ism, "-o", "whole/").exit_code == 0
+    for shard in sorted(tmp_path.glob("whole/*.npz")):
+        assert (tmp_path / "maps" / shard.name).read_bytes() == shard.read_bytes()
+
+
+FOLDER = "a folder (-o predictions/) is written as it is made and can be resumed"
+MAPS = "a folder or .zarr group (-o maps/) is written as it is made and can be resumed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rest"),
+    [
+        (["simulate", "--core", "endless", "-o", "out.tsv"], ""),
+        (["kmers", "endless", "-o", "out.tsv"], ""),
+        (["kld", "a.npy", "--seqs", "endless", "-o", "out.tsv.json"], ""),
+        (["export", "folder", "out.tsv"], ""),
+        (["predict", "-m", "MODEL", "endless", "-o", "out.tsv"], f"; {FOLDER}"),
+        (["attribute", "-m", "MODEL", "endless", "-o", "out.npz"], f"; {MAPS}"),
+    ],
+    ids=lambda part: part[0] if isinstance(part, list) else None,
+)
+def test_a_single_file_is_whole_or_as_it_was(interrupted, model, tmp_path, arguments, rest):
+    fifo = tmp_path / ("folder/manifest.json" if arguments[0] == "export" else "endless")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(fifo)
+    np.save(tmp_path / "a.npy", np.zeros((2, 4, 8), np.float32))
+    before = {path.name for path in tmp_path.iterdir()}
+    holder = []
+
+    def read():  # opens without waiting once the command reads
+        try:
+            holder.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return False
+        return True
+
+    output = arguments[-1]
+    told = f"{output} was not written, nor half of it{rest}"
+    words = [model if part == "MODEL" else part for part in arguments]
+    interrupted(*words, "-q", until=read, told=told)
+    os.close(*holder)
+    assert {path.name for path in tmp_path.iterdir()} == before

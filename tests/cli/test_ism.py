@@ -3,10 +3,17 @@ import pandas as pd
 import pytest
 
 import fastseq
-from fastseq.cli.shared import given
-from fastseq.io import map_shards
 from fastseq.io.map_shards import read_shards
 from fastseq.io.maps import read_maps
+from tests.cli.conftest import one_line, parsed
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Return lines of 70 sequences of 40 bp."""
+    codes = np.random.default_rng(5).integers(0, 5, (70, 40)).astype(np.uint8)
+    (tmp_path / "many.txt").write_text("\n".join(fastseq.decode(codes)) + "\n")
+    return tmp_path / "many.txt"
 
 
 @pytest.mark.parametrize("engine", ["auto", "incremental", "full"])
@@ -34,25 +41,69 @@ def test_sequences_are_needed_to_run(run, model):
 
 @pytest.mark.parametrize("name", ["maps/", "maps.zarr"])
 @pytest.mark.parametrize(
-    "verb", [["ism"], ["attribute", "--method", "integrated_gradients", "--baselines", "shuffle"]]
+    "verb",
+    [
+        ["ism"],
+        ["attribute", "--method", "integrated_gradients", "--baselines", "shuffle", "--n", 2],
+    ],
 )
-def test_shards_are_the_maps_at_once(run, model, fasta, verb, name, monkeypatch):
+def test_shards_are_the_maps_at_once(run, model, many, verb, name):
     if name.endswith("zarr"):
         pytest.importorskip("zarr")
-    assert run(*verb, "-m", model, fasta, "-o", "whole.npz").exit_code == 0
-    monkeypatch.setattr(map_shards, "SHARD", 5)
-    monkeypatch.setattr(given, "SHARD", 5)
-    done = run(*verb, "-m", model, fasta, "-o", name)
+    assert run(*verb, "-m", model, many, "-o", "whole.npz").exit_code == 0
+    into = [*verb, "-m", model, many, "--shard", 64, "-o", name]
+    done = run(*into)
     assert done.exit_code == 0, done.stderr
     whole, parts = read_maps("whole.npz"), read_shards(name)
     assert parts.names == whole.names
-    np.testing.assert_allclose(parts.values, whole.values, rtol=1e-5, atol=1e-7)
-    again = run(*verb, "-m", model, fasta, "-o", name)
-    assert again.exit_code == 1
-    assert "already holds a run" in again.stderr
-    assert run(*verb, "-m", model, fasta, "-o", name, "--resume").exit_code == 0
-    other = run(*verb, "-m", model, fasta, "-o", name, "--resume", "--rows", 7)
-    assert "holds another run" in other.stderr
+    np.testing.assert_array_equal(parts.values, whole.values)
+    assert "already holds a run" in one_line(run(*into))
+    assert run(*into, "--resume").exit_code == 0
+    other = one_line(run(*into, "--resume", "--rows", 7))
+    assert "holds another run; sequences, rows differ" in other
+    strands = one_line(run(*into, "--resume", "--strands", "both"))
+    assert "holds another run; strands differ" in strands
+    assert "a multiple of 64" in one_line(run(*into[:-4], "--shard", 5, "-o", "other/"))
+
+
+@pytest.mark.parametrize("verb", [["ism"], ["attribute", "--task", "y"]])
+def test_json_says_what_was_written(run, model, fasta, verb):
+    call = [*verb, "-m", model, fasta, "-q", "--json", "-o"]
+    method = "ism" if verb == ["ism"] else "saliency"
+    common = {"verb": verb[0], "sequences": 12, "length": 40, "method": method, "tasks": ["y"]}
+    for output, more in (
+        ("m.npz", {}), ("m/", {"shards": 1}), ("m.tsv", {"rows": 1440 if verb == ["ism"] else 480})
+    ):  # fmt: skip
+        told = parsed(run(*call, output))
+        assert told.pop("seconds") > 0
+        (ran,) = told.pop("models")
+        assert (ran["model"], ran["precision"]) == (str(model), "float32")
+        assert told == {**common, "output": output, **more}
+    assert "share standard output" in run(*call, "-").stderr
+
+
+def test_json_says_which_edits_were_made_and_which_engine_would(run, model, fasta):
+    call = ["ism", "-m", model, fasta, "-q", "--json"]
+    told = parsed(run(*call, "--edits", "deletions:39", "-o", "d.tsv"))
+    assert (told["edits"], told["sequences"], told["rows"]) == ("deletions:39", 12, 24)
+    (plan,) = parsed(run(*call, "--explain"))["models"]
+    assert "\n".join(plan["explanation"]) == fastseq.lower(str(model)).explain_ism()
+    both = parsed(run("attribute", *call[1:], "--modisco", "m", "-o", "a.npz"))
+    assert both["modisco"] == "m"
+
+
+@pytest.mark.parametrize(("option", "found"), [
+    (["-o", "maps/"], "-o maps/"), (["-o", "m.zarr"], "-o m.zarr"), (["--resume"], "--resume"),
+])  # fmt: skip
+def test_tables_of_edits_are_no_shards(run, model, fasta, option, found):
+    told = one_line(run("ism", "-m", model, fasta, "--edits", "deletions", *option))
+    assert told == f"--edits deletions makes a table, written at the end; found {found}"
+
+
+@pytest.mark.parametrize("verb", ["ism", "attribute"])
+def test_single_files_cannot_be_resumed(run, model, fasta, verb):
+    told = one_line(run(verb, "-m", model, fasta, "-o", "m.npz", "--resume"))
+    assert told == "--resume goes on with a folder or a .zarr group; found m.npz"
 
 
 def test_regions_of_a_genome_are_explained(run, model, tmp_path):

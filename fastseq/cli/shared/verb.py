@@ -68,7 +68,9 @@ class Verb(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         ctx.meta[NAME] = ctx.command_path.partition(" ")[2]  # kmers, models list
         output = ctx.params.get("output", ctx.params.get("file"))
-        if as_json() and output == "-" and not self.answers:
+        # these ask what would be done: no data follow
+        asks = any(ctx.params.get(name) for name in ("explain", "dry_run"))
+        if as_json() and output == "-" and not (self.answers or asks):
             raise click.UsageError(
                 "--json and the data would share standard output; name a file for the data"
             )
