@@ -1,6 +1,7 @@
 """Compile what the kernels would launch, for GPUs that are not here, and read its resources.
 
     python -m benchmarks.kernels.aot            # every layer, every target; rows of this triton
+    python -m benchmarks.kernels.aot --only "conv1d 110"      # others stay as they were
 
 An op's host function runs on tensors without storage; its launch is caught with everything that
 Triton would specialise on, and compiled for sm_80, sm_90 and gfx942. Registers and spills come
@@ -28,6 +29,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 from benchmarks.kernels.shapes import LAYERS, Layer
 from benchmarks.run import RESULTS, stamp
@@ -38,7 +40,7 @@ TARGETS = {
     "sm_90": GPUTarget("cuda", 90, 32),
     "gfx942": GPUTarget("hip", "gfx942", 64),
 }
-LAUNCH = ("BM", "BN", "BK", "BL", "BC", "S", "num_warps", "num_stages")
+LAUNCH = ("BM", "BN", "BK", "BS", "BL", "BC", "S", "num_warps", "num_stages")
 POINTERS = {
     torch.float32: "*fp32",
     torch.float16: "*fp16",
@@ -56,6 +58,7 @@ class Resources:
     spills: int  # bytes on NVIDIA, registers on AMD
     shared: int  # bytes
     matrix: int  # tensor-core instructions in the assembly
+    tensor_copies: int  # instructions of Hopper's copy engine
     instructions: int
 
 
@@ -73,7 +76,10 @@ class Launch:
         for parameter in self.kernel.params:
             name, value = parameter.name, self.arguments[parameter.name]
             free = not (parameter.is_constexpr or parameter.do_not_specialize)
-            if isinstance(value, torch.Tensor):
+            if isinstance(value, TensorDescriptor):
+                kind = POINTERS[value.base.dtype].removeprefix("*")
+                signature[name] = f"tensordesc<{kind}{value.block_shape}>"
+            elif isinstance(value, torch.Tensor):
                 signature[name] = POINTERS[value.dtype]
                 attributes[(names.index(name),)] = [["tt.divisibility", 16]]
             elif parameter.is_constexpr or value is None or (free and value == 1):
@@ -123,6 +129,7 @@ def resources(found: Launch, arch: str) -> Resources:
         spills=number("vgpr_spill_count") + number("sgpr_spill_count"),
         shared=compiled.metadata.shared,
         matrix=len(re.findall(r"\bv_mfma", assembly)),
+        tensor_copies=0,
         instructions=len(re.findall(r"^\s+[sv]_\w+|^\s+(?:global|buffer|ds)_\w+", assembly, re.M)),
     )
 
@@ -145,11 +152,12 @@ def _nvidia(compiled, arch: str) -> Resources:
         spills=sum(map(int, spills)),
         shared=compiled.metadata.shared,
         matrix=len(re.findall(r"\b(?:HGMMA|HMMA)\b", sass)),
+        tensor_copies=len(re.findall(r"\bUTMA(?:LDG|STG)\b", sass)),
         instructions=len(re.findall(r"^\s+/\*[0-9a-f]{4,}\*/", sass, re.M)),
     )
 
 
-def faults(found: Resources, arch: str, *, matrix: bool) -> list[str]:
+def faults(found: Resources, arch: str, *, matrix: bool, described: bool) -> list[str]:
     """Return why a compiled kernel may not be shipped, as sentences."""
     limit = launch.SHARED_LIMIT[arch]
     wrong = []
@@ -159,6 +167,8 @@ def faults(found: Resources, arch: str, *, matrix: bool) -> list[str]:
         wrong.append(f"asks for {found.shared} bytes of shared memory, of {limit}")
     if matrix and not found.matrix:
         wrong.append("uses no matrix instruction")
+    if described and not found.tensor_copies:
+        wrong.append("reads tensor descriptors without the copy engine")
     return wrong
 
 
@@ -167,37 +177,49 @@ def compile_layer(layer: Layer, arch: str) -> list[dict]:
     rows = []
     for found in catch(layer, arch):
         took = resources(found, arch)
+        described = any(isinstance(v, TensorDescriptor) for v in found.arguments.values())
         rows.append({
             "layer": str(layer), "target": arch, "triton": triton.__version__,
             "kernel": found.kernel.__name__, **asdict(took),
             **{k: v for k, v in found.arguments.items() if k in LAUNCH},
-            "faults": faults(took, arch, matrix=layer.matrix),
+            "faults": faults(took, arch, matrix=layer.matrix, described=described),
         })  # fmt: skip
     return rows
 
 
-def rows(workers: int = 2) -> Iterator[dict]:
-    """Yield the rows of every layer on every target."""
-    pairs = [(layer, arch) for layer in LAYERS for arch in TARGETS]
+def rows(pairs: list[tuple[Layer, str]], workers: int = 2) -> Iterator[dict]:
+    """Yield the rows of layers on targets."""
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for found in pool.map(compile_layer, *zip(*pairs)):
             yield from found
 
 
 def main() -> int:
-    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", default="", help="layers whose line begins so, on any target")
+    parser.add_argument("--target", choices=[*TARGETS], help="one of them alone")
+    asked = parser.parse_args()
+    pairs = [(layer, target) for layer in LAYERS for target in TARGETS]
+    again = [(layer, target) for layer, target in pairs
+             if str(layer).startswith(asked.only) and asked.target in (None, target)]  # fmt: skip
     path = RESULTS / "kernels.aot.json"
-    table = json.loads(path.read_text())["rows"] if path.exists() else []
-    table = [row for row in table if row["triton"] != triton.__version__]
-    for row in rows():
-        table.append(row)
+    lines = {(row["triton"], row["layer"], row["target"], row["kernel"]): row
+             for row in json.loads(path.read_text())["rows"]} if path.exists() else {}  # fmt: skip
+    shipped = {(str(layer), target) for layer, target in pairs}
+    replaced = {(triton.__version__, str(layer), target) for layer, target in again}
+    lines = {key: row for key, row in lines.items()
+             if key[1:3] in shipped and key[:3] not in replaced}  # fmt: skip
+    for row in rows(again):
+        lines[row["triton"], row["layer"], row["target"], row["kernel"]] = row
         wrong = "; ".join(row["faults"])
         print(f"{row['layer']:64} {row['target']:7} {row['registers']:4} registers "
-              f"{row['shared']:7} bytes {row['matrix']:4} matrix {row['instructions']:6} "
-              f"instructions  {wrong}", flush=True)  # fmt: skip
+              f"{row['shared']:7} bytes {row['matrix']:4} matrix {row['tensor_copies']:3} "
+              f"copies {row['instructions']:6} instructions  {wrong}", flush=True)  # fmt: skip
+    order = {pair: number for number, pair in enumerate((str(a), b) for a, b in pairs)}
+    table = [lines[key] for key in sorted(lines, key=lambda key: (key[0], order[key[1:3]]))]
     text = json.dumps({**stamp("python -m benchmarks.kernels.aot"), "rows": []}, indent=1)
-    lines = ",\n".join("  " + json.dumps(row) for row in table)
-    path.write_text(text.replace('"rows": []', f'"rows": [\n{lines}\n ]') + "\n")
+    written = ",\n".join("  " + json.dumps(row) for row in table)
+    path.write_text(text.replace('"rows": []', f'"rows": [\n{written}\n ]') + "\n")
     return any(row["faults"] for row in table)
 
 

@@ -50,6 +50,7 @@ class Layer:
     unknown: float = 0.0
     pool: int = 1
     width: int = 0  # of the windows of window_conv1d, whose residual comes first
+    row: int = 0  # channels from one position of x to the next, where more than it has
 
     def __str__(self) -> str:
         extra = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)[5:]
@@ -79,7 +80,7 @@ class Layer:
             return self._pair(n, make)
         if self.op == "window_conv1d":
             return self._windows(n, make, slope)
-        x = make(n, self.length, self.c_in, dtype=half)
+        x = make(n, self.length, self.row or self.c_in, dtype=half).narrow(2, 0, self.c_in)
         if self.op == "squeeze":
             return [x], {}
         y = make(n, self.length, self.c_out, dtype=half) if self.residual else None
@@ -212,8 +213,8 @@ LAYERS = [
     _c(110, 64, 64, 5, activation="prelu", residual=True, pool=2),
     # DeepSTARR on 249 bp
     _f(249, 256, 7, activation="relu", pool=2),
-    _c(124, 256, 60, 3, activation="relu", pool=2),
-    _c(62, 60, 60, 5, activation="relu", pool=2),
+    _c(124, 256, 64, 3, activation="relu", pool=2),
+    _c(62, 60, 64, 5, activation="relu", pool=2, row=64),
     # BPNet trunk on 2,114 bp
     _c(2114, 64, 64, 3, dilation=8, activation="relu", residual=True),
     # LegNet on 150 bp
@@ -237,6 +238,10 @@ LAYERS = [
     _w(110, 64, 64, 5, 21, activation="prelu"),
     _w(110, 64, 64, 5, 25, activation="prelu", residual=True, pool=2),
     # other types and odd shapes
+    _c(124, 256, 60, 3, activation="relu", pool=2),
+    _c(62, 60, 60, 5, activation="relu", pool=2),
+    _c(110, 64, 64, 5, dtype="float32", activation="prelu", pool=3),
+    _c(150, 512, 128, 1, gate=True, pool=3),
     _w(62, 60, 60, 5, 7, activation="relu", pool=2),
     _w(110, 64, 64, 5, 25, dtype="float32", activation="gelu", pool=2),
     _c(110, 64, 64, 5, dtype="float16", activation="prelu"),

@@ -90,3 +90,14 @@ def chunk(total: int, limit: int) -> int:
     """
     largest = min(limit, total & -total)
     return largest if largest >= 16 else min(limit, max(16, power_of_two(total)))
+
+
+def tile(total: int, limit: int, least: int) -> int:
+    """Return the block along an axis whose last block may hang over its end.
+
+    The largest power of two from ``least`` to ``limit`` that keeps nine tenths busy, or else the
+    largest of those that keep most busy.
+    """
+    sizes = [limit >> i for i in range(limit.bit_length()) if limit >> i >= least]
+    busy = {size: total / (-(-total // size) * size) for size in sizes}
+    return next((size for size in sizes if busy[size] >= 0.9), max(sizes, key=busy.__getitem__))

@@ -18,7 +18,7 @@ from fastseq_kernels.support import refuse
 LIBRARY = torch.library.Library("fastseq", "FRAGMENT")
 
 Call: TypeAlias = SimpleNamespace
-"""A call's arguments by name, those not given at their defaults."""
+"""A call's arguments by name, those not given at their defaults; ``y``, its answer, unwritten."""
 
 
 def define(
@@ -71,7 +71,7 @@ def define(
         device = next(iter(tensors.values())).device
         shapes = {key: v.shape for key, v in tensors.items()}
         refuse(name, shapes, {key: v.dtype for key, v in tensors.items()}, device, **others)
-        y = empty(call) if out is None else out
+        call.y = y = empty(call) if out is None else out
         if y.numel():
             arch = architecture(device)
             with on(y):

@@ -1,6 +1,8 @@
 """Inputs for the kernel tests, a function of their shape, and the one way to compare."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import combinations, product
 from zlib import crc32
 
 import torch
@@ -67,6 +69,35 @@ class Case:
             normal(self.n, self.c_in).sigmoid() if self.gate else None,
             options,
         )
+
+
+def pairwise_cover(axes: dict[str, tuple]) -> Iterator[dict]:
+    """Yield choices of one value an axis until any two values of two axes have met.
+
+    Greedy: each choice begins with a pair that has not met, and takes for every other axis the
+    value that meets most of those it has not met.
+    """
+    left = {
+        ((a, x), (b, y))
+        for a, b in combinations(axes, 2)
+        for x, y in product(range(len(axes[a])), range(len(axes[b])))
+    }
+    while left:
+        chosen = dict(min(left))
+        for name in axes:
+            if name not in chosen:
+                met = [
+                    sum(_pair(axes, (name, i), other) in left for other in chosen.items())
+                    for i in range(len(axes[name]))
+                ]
+                chosen[name] = met.index(max(met))
+        left -= {_pair(axes, *two) for two in combinations(chosen.items(), 2)}
+        yield {name: axes[name][i] for name, i in chosen.items()}
+
+
+def _pair(axes: dict[str, tuple], one: tuple, other: tuple) -> tuple:
+    first = one[0] == next(name for name in axes if name in (one[0], other[0]))
+    return (one, other) if first else (other, one)
 
 
 def floats(*tensors: torch.Tensor | None) -> list[torch.Tensor | None]:

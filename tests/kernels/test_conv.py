@@ -1,12 +1,22 @@
 """The fused convolution against float64 PyTorch, written to outputs poisoned with NaN."""
 
-from itertools import cycle, product
+from types import SimpleNamespace
 
 import pytest
 import torch
 from fastseq_kernels import conv, reference
+from torch.nn import functional as F
 
-from tests.kernels.inputs import DEVICE, DTYPES, Case, check, floats, normal, poisoned
+from tests.kernels.inputs import (
+    DEVICE,
+    DTYPES,
+    Case,
+    check,
+    floats,
+    normal,
+    pairwise_cover,
+    poisoned,
+)
 
 pytestmark = pytest.mark.kernel
 
@@ -22,6 +32,16 @@ CASES = [
     Case(1, 5, 3, 1, 5, padding=(0, 0), activation="exp"),
     Case(7, 13, 80, 96, 2, padding=(0, 1), activation="none", pool=5),
 ]
+# what tensor descriptors take: strides of one, rows of 16 bytes; channels need not fill a block
+DESCRIBED = [
+    Case(3, 37, 20, 32, 5, activation="silu", residual="after", pool=2),
+    Case(2, 50, 16, 48, 3, dilation=4, activation="gelu", residual="before"),
+    Case(2, 33, 32, 96, 3, groups=2, activation="sigmoid", gate=True),
+    Case(1, 29, 60, 40, 4, dilation=2, padding=(3, 3), activation="softplus", pool=4, gate=True),
+    Case(5, 9, 80, 96, 1, padding=(0, 0), activation="prelu", residual="after", gate=True),
+    Case(1, 200, 72, 8, 3, padding=(5, 0), activation="exp", pool=16),
+]
+BY_DESCRIPTORS = {"described": True, "BM": 64, "BN": 64, "BK": 64, "num_warps": 4, "num_stages": 1}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -30,27 +50,73 @@ def test_equals_the_reference(case, dtype):
     compare(case, dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", DESCRIBED, ids=str)
+def test_by_descriptors(case, dtype):
+    compare(case, dtype, BY_DESCRIPTORS)
+
+
+def test_what_descriptors_do_not_take_is_told_apart():
+    def takes(x, weight, residual=None, **options):
+        y = torch.empty(2, options.pop("kept", 21), weight.shape[2], dtype=x.dtype)
+        given = {"groups": 1, "stride": 1, "pool": 1} | options
+        return conv.describable(
+            SimpleNamespace(x=x, weight=weight, residual=residual, y=y, **given)
+        )
+
+    x, weight = normal(2, 21, 32, dtype="float16"), normal(3, 32, 24, dtype="float16")
+    assert takes(x, weight)
+    assert takes(x[:, :, :27], weight[:, :27])
+    assert takes(normal(2, 21, 48, dtype="float16")[:, :, 8:40], weight)
+    assert not takes(normal(2, 21, 48, dtype="float16")[:, :, 4:36], weight)
+    assert not takes(normal(2, 21, 27, dtype="float16"), weight[:, :27].contiguous())
+    assert not takes(x, normal(3, 32, 20, dtype="float16"))
+    assert not takes(x, weight, stride=2)
+    assert not takes(x, weight, pool=3)
+    assert not takes(x, normal(3, 16, 24, dtype="float16"), groups=2)
+    assert not takes(x.mT.contiguous().mT, weight)
+    assert not takes(x, weight, normal(2, 21, 25, dtype="float16")[:, :, 1:])
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_combination(dtype):
-    """All geometries; the activations take turns."""
-    activations = cycle(reference.ACTIVATIONS)
-    grid = product(
-        (1, 4, 7), (1, 3), (1, 2), (1, 2), (None, "before", "after"), (1, 2, 3), (False, True)
-    )
-    for kernel, stride, dilation, groups, residual, pool, gate in grid:
-        span = dilation * (kernel - 1)
-        for padding in {(0, 0), (span // 2, span - span // 2), (span, 0), (1, 5)}:
-            compare(Case(2, 31, 32, 48, kernel, stride=stride, dilation=dilation, groups=groups,
-                         padding=padding, activation=next(activations), residual=residual,
-                         pool=pool, gate=gate), dtype)  # fmt: skip
+def test_every_pair_of_options(dtype):
+    for case in geometries(stride=(1, 3), pool=(1, 2, 3)):
+        compare(case, dtype)
 
 
-def compare(case: Case, dtype: str) -> None:
+@pytest.mark.long
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_pair_of_options_by_descriptors(dtype):
+    for case in geometries(stride=(1,), pool=(1, 2, 4)):
+        compare(case, dtype, BY_DESCRIPTORS)
+
+
+def geometries(*, stride, pool):
+    """Return cases in which any two values of two options meet; all of them would take hours."""
+    axes = {
+        "kernel": (1, 4, 7), "stride": stride, "dilation": (1, 3), "groups": (1, 2),
+        "padding": ("none", "same", "left", "odd"), "residual": (None, "before", "after"),
+        "pool": pool, "gate": (False, True), "activation": (*reference.ACTIVATIONS,),
+        "length": (31, 40), "c_in": (32, 96), "c_out": (48, 96),
+    }  # fmt: skip
+    for options in pairwise_cover(axes):
+        span = options["dilation"] * (options["kernel"] - 1)
+        sides = {"none": (0, 0), "same": (span // 2, span - span // 2), "left": (span, 0),
+                 "odd": (1, 5)}  # fmt: skip
+        groups = options["groups"]
+        options |= {"padding": sides[options["padding"]],
+                    **{c: options[c] * groups // 2 for c in ("c_in", "c_out")}}  # fmt: skip
+        yield Case(2, **options)
+
+
+def compare(case: Case, dtype: str, config: dict | None = None) -> None:
     x, weight, bias, slope, residual, gate, options = case.tensors(dtype)
+    if config and case.c_in % 8:  # descriptors want rows of 16 bytes
+        x = F.pad(x, (0, 8 - case.c_in % 8))[:, :, : case.c_in]
     truth = reference.conv1d(*floats(x, weight, bias, slope, residual, gate), **options)
     out = poisoned(truth, dtype)
-    conv.conv1d(x, weight, bias, slope, residual, gate, out=out, **options)
+    conv.conv1d(x, weight, bias, slope, residual, gate, out=out, config=config, **options)
     check(out, truth, dtype)
 
 

@@ -50,6 +50,13 @@ def test_chunks_divide_the_channels_where_a_matrix_unit_can_take_that():
     ]
 
 
+@pytest.mark.parametrize(
+    ("total", "size"), [(110, 16), (124, 128), (150, 32), (249, 128), (27, 32), (1, 8), (8, 8)]
+)
+def test_tiles_keep_most_of_their_positions_busy(total, size):
+    assert launch.tile(total, 128, 8) == size
+
+
 def test_powers_of_two():
     assert [launch.power_of_two(n) for n in (1, 2, 3, 16, 17)] == [1, 2, 4, 16, 32]
 
