@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from fastseq_kernels import reference, support
 from torch import Tensor, fx
+from torch.nn import functional as F
 
 from fastseq.lower import ops
 from fastseq.lower.kernel_graph import KernelGraph, Made
@@ -43,6 +44,8 @@ def _conv(low: KernelGraph, node: fx.Node) -> Made | str:
     shaped = low.activation(given, node.meta["shape"][0])
     if isinstance(shaped, str):
         return shaped
+    if (pair := _pair(low, node)) is not None:
+        return pair
     from_codes = low.is_input(x) and groups == 1 and skip is None
     inside, residual = [node], skip
     after_sum = low.only_user(node)
@@ -59,7 +62,9 @@ def _conv(low: KernelGraph, node: fx.Node) -> Made | str:
         return _first(low, weight, bias, shaped[1], options, pooled, pool)
     options |= {"groups": groups, "residual_first": skip is not None}
     channels, length = x.meta["shape"]
-    packed = reference.pack(weight).to(low.dtype)
+    packed, kept = reference.pack(weight).to(low.dtype), weight.shape[0]
+    if groups == 1 and residual is None:
+        packed, bias, shaped = _in_whole_rows(packed, bias, shaped)
     shapes = {"x": (1, length, channels), "weight": packed.shape}
     dtypes = {"x": low.dtype, "weight": low.dtype}
     why: list[str] = []
@@ -73,8 +78,75 @@ def _conv(low: KernelGraph, node: fx.Node) -> Made | str:
             beside = None if residual is None else low.nlc(residual)
             made = low.kernel(name, map_, packed, bias, shaped[1], beside, gate, **options,
                               pool=width)  # fmt: skip
+            made = _channels(low, made, packed, kept)
             return low.took(nodes, Made(made, "nlc"), _words(name, nodes, gate))
     return "; ".join(why)
+
+
+def _in_whole_rows(
+    packed: Tensor, bias: Tensor | None, shaped: tuple[str, Tensor | None]
+) -> tuple[Tensor, Tensor | None, tuple[str, Tensor | None]]:
+    """Return a layer with channels of zeros to whole 16 bytes, where these are few.
+
+    Hopper's copy engine takes rows of whole 16 bytes; a matrix unit multiplies as many zeros
+    anyway. `_channels` cuts them off again, which is a view.
+    """
+    c_out, unit = packed.shape[2], 16 // packed.element_size()
+    extra = -c_out % unit
+    if 4 * extra > c_out:
+        return packed, bias, shaped
+    name, slope = shaped
+    slope = slope if slope is None else F.pad(slope, (0, extra))
+    bias = bias if bias is None else F.pad(bias, (0, extra))
+    return F.pad(packed, (0, extra)), bias, (name, slope)
+
+
+def _channels(low: KernelGraph, made: fx.Node, packed: Tensor, kept: int) -> fx.Node:
+    """Return a map without the channels that `_in_whole_rows` added."""
+    return made if packed.shape[2] == kept else low.call(aten.slice.Tensor, made, 2, 0, kept)
+
+
+def _block(node: fx.Node, second: fx.Node | None) -> bool:
+    """Whether two convolutions are a residual block: alike, same-padded, around one skip."""
+    if second is None or second.target is not ops.conv:
+        return False
+    first, last = arguments(node), arguments(second)
+    around = last["x"] is node and last["skip"] is first["x"] and first["skip"] is None
+    same = all(
+        given["stride"] == given["dilation"] == given["groups"] == 1
+        and given["before"] == given["after"]
+        for given in (first, last)
+    )
+    alike = first["activation"] == last["activation"] and first["before"] == last["before"]
+    return around and same and alike and first["x"].meta["shape"] == node.meta["shape"]
+
+
+def _pair(low: KernelGraph, node: fx.Node) -> Made | None:
+    """Return a residual block as one kernel, None where it is none or one too large for that."""
+    second = low.only_user(node)
+    if second is None or not _block(node, second) or low.is_input(x := arguments(node)["x"]):
+        return None
+    layers = arguments(node), arguments(second)
+    weights = [reference.pack(low.tensor(given["weight"])) for given in layers]  # type: ignore[arg-type]
+    channels, length = x.meta["shape"]
+    shaped = [low.activation(given, channels) for given in layers]
+    if weights[0].shape != weights[1].shape or isinstance(shaped[0], str):
+        return None
+    pool = _pooled(low.only_user(second))
+    packed = torch.stack(weights).to(low.dtype)
+    shapes = {"x": (1, length, channels), "weight": packed.shape}
+    dtypes = {"x": low.dtype, "weight": low.dtype}
+    options = {"activation": shaped[0][0], "precision": low.precision}
+    if support.reasons("residual_pair", shapes, dtypes, None, **options, pool=pool):
+        pool = 1
+    if support.reasons("residual_pair", shapes, dtypes, None, **options):
+        return None
+    nodes = [node, second, *([low.only_user(second)] if pool > 1 else [])]
+    biases = [low.tensor(given["bias"]) for given in layers]
+    bias = torch.stack([packed.new_zeros(channels).float() if b is None else b for b in biases])
+    slope = None if shaped[0][1] is None else torch.stack([slope for _, slope in shaped])  # type: ignore[misc]
+    made = low.kernel("residual_pair", low.nlc(x), packed, bias, slope, **options, pool=pool)
+    return low.took(nodes, Made(made, "nlc"), _words("residual_pair", nodes, None))  # type: ignore[arg-type]
 
 
 def _first(
@@ -82,6 +154,8 @@ def _first(
     nodes: list[fx.Node], pool: int,
 ) -> Made | str:  # fmt: skip
     packed, base, options = low.first_layer(weight, bias, **options)
+    kept = packed.shape[2]
+    packed, base, (_, slope) = _in_whole_rows(packed, base, (options["activation"], slope))
     options["positions"] = nodes[0].meta["shape"][1]
     shapes = {"codes": (1, low.width), "weight": packed.shape}
     dtypes = {"codes": torch.uint8, "weight": low.dtype}
@@ -90,6 +164,7 @@ def _first(
     if found := support.reasons("first_conv1d", shapes, dtypes, None, **options, pool=pool):
         return "; ".join(found)
     made = low.kernel("first_conv1d", low.codes, packed, base, slope, **options, pool=pool)
+    made = _channels(low, made, packed, kept)
     return low.took(nodes, Made(made, "nlc"), _words("first_conv1d", nodes, None))
 
 

@@ -9,7 +9,7 @@ from fastseq.lower.kernel_graph import KernelGraph, Precision, integral
 from fastseq.lower.kernel_rules import RULES
 from fastseq.models.specs import InputSpec, Strand
 
-FILES = ("conv", "depthwise", "first_conv", "squeeze_excite")
+FILES = ("block", "conv", "depthwise", "first_conv", "squeeze_excite")
 
 
 def obstacles(device: torch.device) -> list[str]:

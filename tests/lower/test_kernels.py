@@ -105,6 +105,72 @@ def test_what_follows_a_convolution_is_inside_it(precision):
     assert not [way for way in said if way.startswith("PyTorch")]
 
 
+class Residual(nn.Module):
+    """Two convolutions of 16 channels around a skip, with or without a pool behind them."""
+
+    def __init__(self, *, pool=1, kernels=(5, 5), dilation=1, activations=None, channels=16,
+                 bias=True):  # fmt: skip
+        super().__init__()
+        self.stem = nn.Conv1d(4, channels, 7, padding=3)
+        self.convs = nn.ModuleList(
+            nn.Conv1d(channels, channels, k, padding="same", dilation=dilation, bias=bias)
+            for k in kernels
+        )
+        self.activations = nn.ModuleList(activations or (nn.SiLU(), nn.SiLU()))
+        self.pool = pool
+
+    def forward(self, x):
+        kept = x = self.stem(x).relu()
+        x = self.activations[0](self.convs[0](x))
+        x = self.activations[1](self.convs[1](x) + kept)
+        return (F.max_pool1d(x, self.pool) if self.pool > 1 else x).amax(2)
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "residual_pair + conv"),
+        ({"pool": 2, "bias": False}, "residual_pair + conv + max_pool"),
+        ({"activations": (nn.PReLU(16), nn.PReLU())}, "residual_pair + conv"),
+        ({"pool": 3}, "residual_pair + conv"),
+        ({"kernels": (5, 3)}, "conv1d"),
+        ({"kernels": (4, 4)}, "conv1d"),
+        ({"dilation": 2}, "conv1d"),
+        ({"channels": 24}, "conv1d"),
+        ({"activations": (nn.ReLU(), nn.SiLU())}, "conv1d"),
+        ({"activations": (nn.ELU(0.5), nn.ELU(0.5))}, ""),
+    ],
+)
+def test_a_residual_block_is_one_kernel_where_it_fits(options, expected, precision):
+    torch.manual_seed(0)
+    graph = capture(Residual(**options).eval().requires_grad_(False), 4, 30)
+    how = list(compare(graph, InputSpec(30), random_codes(3, 30), precision=precision).values())
+    first = next(way for way in how[1:] if not way.startswith("inside"))
+    assert first.removeprefix("Triton ") == expected or (not expected and "ELU" in first)
+
+
+def test_a_block_too_long_for_registers_is_two_kernels():
+    graph = capture(Residual().eval().requires_grad_(False), 4, 200)
+    how = compare(graph, InputSpec(200), random_codes(2, 200))
+    assert list(how.values())[1:3] == ["Triton conv1d", "Triton conv1d"]
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_channels_that_fill_no_16_bytes_get_zeros_beside_them(precision):
+    """Rows are padded in memory, and no reader sees the padding."""
+    layers = [nn.Conv1d(4, 30, 5, padding=2), nn.Sigmoid(), nn.Conv1d(30, 27, 3, padding=1),
+              nn.PReLU(27), nn.Conv1d(27, 13, 3, padding=1), nn.Softplus(), nn.Flatten(),
+              nn.Linear(13 * 30, 3)]  # fmt: skip
+    graph = captured(*layers)
+    compare(graph, InputSpec(30), random_codes(3, 30), precision=precision)
+    program = onto_kernels(graph, InputSpec(30), "+", 30, precision)
+    unit = 16 // (2 if "16" in precision else 4)
+    kernels = [n for n in program.graph.nodes if str(n.target).endswith("conv1d.default")]
+    widths = [program.get_buffer(str(n.args[1].target)).shape[2] for n in kernels[:3]]
+    assert widths == [-(-c // unit) * unit for c in (30, 27, 13)]
+
+
 def test_what_no_kernel_takes_says_why():
     net = Network(30)
     x = net.conv(net.x, 8, 3, "elu", before=1, after=1)
@@ -170,7 +236,7 @@ def test_a_cpu_is_no_place_for_kernels(monkeypatch):
 @pytest.fixture
 def anywhere(monkeypatch):
     """As if kernels ran on this CPU, by their plain twins."""
-    monkeypatch.setattr("fastseq.lower.plan.obstacles", lambda device: [])
+    monkeypatch.setattr("fastseq.lower.forward.obstacles", lambda device: [])
 
 
 def gated(**spec):
@@ -213,7 +279,7 @@ def test_precisions_of_a_plan(precision, anywhere):
 @pytest.mark.parametrize("kernels", [True, False])
 @pytest.mark.parametrize("strand", "+-")
 def test_packed_rows_are_the_rows(strand, kernels, monkeypatch):
-    monkeypatch.setattr("fastseq.lower.plan.obstacles", lambda device: [] if kernels else ["no"])
+    monkeypatch.setattr("fastseq.lower.forward.obstacles", lambda device: [] if kernels else ["no"])
     plan = fastseq.lower(gated(), device="cpu")
     codes = random_codes(30, 25)
     codes[::3] %= 4
