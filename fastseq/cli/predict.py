@@ -1,8 +1,10 @@
-"""A model's answers for sequences, as a table."""
+"""A model's answers for sequences, as a table or a folder of parts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
+import numpy as np
 
 import fastseq
 from fastseq._lazy import load
@@ -17,14 +19,31 @@ from fastseq.cli.shared.options import (
     view_options,
 )
 from fastseq.cli.shared.sequences import read_checked
-from fastseq.cli.shared.verb import done, quiet, verb
+from fastseq.cli.shared.verb import done, note, quiet, verb
+from fastseq.errors import OptionError
+from fastseq.io.results import ResultFolder
 from fastseq.io.tables import write_table
 
+# sequences in a part of a folder
+PART = 1 << 15
 
-@verb("predict")
+
+def _is_folder(output: str) -> bool:
+    return output.endswith("/")
+
+
+@verb(
+    "predict",
+    resumes=_is_folder,
+    otherwise="a folder (-o predictions/) is written as it is made and can be resumed",
+)
 @models_option
 @sequence_options
-@output_option("-", "Table of name and y_hat (.tsv, .csv, .parquet).", endings=TABLES)
+@output_option(
+    "-", "Table of name and y_hat (.tsv, .csv, .parquet), or folder/ of Parquet parts.",
+    endings=TABLES, folders=True,
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on with the folder of an interrupted run.")
 @click.option(
     "--quantiles", is_flag=True,
     help="Places among the answers to the training rows, 0 to 1 (train with --set quantiles=true).",
@@ -37,6 +56,7 @@ def command(
     sequence_column: str | None,
     name_column: str | None,
     output: str,
+    resume: bool,
     **options: Any,
 ) -> None:
     """Predict: one row per sequence of a FASTA, a table, or lines of bases ('-' reads them).
@@ -45,15 +65,61 @@ def command(
     Example:
       fastseq predict --model model.safetensors promoters.fa > predictions.tsv
       zcat promoters.tsv.gz | fastseq predict -m a.safetensors -m b.safetensors -
+      fastseq predict --model model.safetensors promoters.fa -o predictions/ --resume
+      fastseq export predictions/ predictions.tsv.gz
     """
+    if resume and not _is_folder(output):
+        raise OptionError(f"--resume goes on with a folder; found {output} (-o predictions/)")
     names, seqs = read_checked(sequences, sequence_column, name_column)
-    y_hat = fastseq.predict(ensemble(models), seqs, progress=not quiet(), **options)
-    columns: dict[str, Any] = {"name": names}
-    if y_hat.ndim == 1:
-        columns["y_hat"] = y_hat
+    if _is_folder(output):
+        write_parts(output, names, seqs, models, resume=resume, **options)
     else:
-        # a profile model answers a number per position: one column each
-        flat = y_hat.reshape(len(y_hat), -1)
-        columns |= {f"y_hat_{task}": flat[:, task] for task in range(flat.shape[1])}
-    write_table(load("pandas").DataFrame(columns), output)
+        y_hat = fastseq.predict(ensemble(models), seqs, progress=not quiet(), **options)
+        write_table(load("pandas").DataFrame(columns(names, y_hat)), output)
     done(output=output, rows=len(names), models=as_run(models, options))
+
+
+def columns(names: Sequence[str], y_hat: np.ndarray) -> dict[str, Any]:
+    """Return name and y_hat; of a profile model, which answers by position, a column each."""
+    if y_hat.ndim == 1:
+        return {"name": names, "y_hat": y_hat}
+    flat = y_hat.reshape(len(y_hat), -1)
+    return {"name": names} | {f"y_hat_{task}": flat[:, task] for task in range(flat.shape[1])}
+
+
+def write_parts(
+    output: str,
+    names: list[str],
+    seqs: list[str],
+    models: Sequence[str],
+    *,
+    resume: bool,
+    device: str | None,
+    precision: str,
+    batch_size: int | None,
+    **views: Any,
+) -> None:
+    """Predict what a folder lacks, part by part.
+
+    Raises
+    ------
+    ResumeError
+        The folder holds another run, or this one and ``resume`` is false.
+    """
+    codes = load("fastseq.score.predict").as_rows(seqs)
+    plans = load("fastseq.lower.ensemble").lower_all(
+        list(models), length=codes.shape[1], device=device, precision=precision,
+        batch_size=batch_size, sequences=len(codes),
+    )  # fmt: skip
+    about = load("fastseq.score.identity").maps_identity(plans, names, codes, views)
+    folder = ResultFolder(output, {"kind": "predictions", **about, "part": PART}, resume=resume)
+    stream, arrow = load("fastseq.run.stream"), load("pyarrow")
+    number = 0
+    for rows in stream.blocks(len(codes), PART, progress=not quiet(), label="predict"):
+        if not folder.has(number):
+            y_hat = fastseq.predict(plans, codes[rows], **views)
+            table = arrow.table(columns(names[rows], y_hat))
+            folder.write(number, table, {"ok": len(table)})
+        number += 1
+    folder.finish(number)
+    note(f"{len(codes):,} rows in {number} parts are in {output}")

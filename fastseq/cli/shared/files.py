@@ -27,10 +27,18 @@ class FileName(click.types.StringParamType):
 
 
 class OutputName(FileName):
-    """The name of a file to write, or ``-``; ``endings`` are those it may have besides none."""
+    """The name of a file to write, or ``-``.
 
-    def __init__(self, endings: Sequence[str] = ()) -> None:
-        self.endings = tuple(endings)
+    Parameters
+    ----------
+    endings : sequence of str
+        Those it may have besides none; empty allows all.
+    folders : bool
+        Whether a name with / behind it is a folder to fill.
+    """
+
+    def __init__(self, endings: Sequence[str] = (), *, folders: bool = False) -> None:
+        self.endings, self.folders = tuple(endings), folders
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the name.
@@ -44,7 +52,7 @@ class OutputName(FileName):
         """
         name = str(value)
         path = Path(name)
-        if name == "-":
+        if name == "-" or (self.folders and name.endswith("/")):
             return name
         if self.endings and path.suffix and not name.endswith(self.endings):
             raise OptionError(f"{name}: expected a name ending in {', '.join(self.endings)}")

@@ -23,14 +23,19 @@ def models_option(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def output_option(
-    default: str | None, help: str, *, endings: Sequence[str] = ()
+    default: str | None, help: str, *, endings: Sequence[str] = (), folders: bool = False
 ) -> Callable[..., Any]:
     """Return the option ``-o``; without a default it is required."""
     given: dict[str, Any] = (
         {"required": True} if default is None else {"default": default, "show_default": True}
     )
     return click.option(
-        "-o", "--output", metavar="FILE", type=OutputName(endings), help=help, **given
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=OutputName(endings, folders=folders),
+        help=help,
+        **given,
     )
 
 
