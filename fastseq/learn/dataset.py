@@ -31,7 +31,7 @@ class Labelled:
     Attributes
     ----------
     codes : uint8, (n, length)
-    targets : float32, (n, tasks)
+    targets : float32, (n, tasks), or (n, tasks, positions) of profiles
     tasks : tuple of str
     fold : str, (n,), or None
         "train", "val" or any other word for rows that stay out.
@@ -115,7 +115,7 @@ def read(
     names = names or [f"y{task}" if labels.shape[1] > 1 else "y" for task in range(labels.shape[1])]
     good = {
         "an unreadable sequence": readable(seqs),
-        "a target that is no finite number": np.isfinite(labels).all(1),
+        "a target that is no finite number": np.isfinite(labels).reshape(len(labels), -1).all(1),
     }
     dropped = "; ".join(name_rows(what, ok) for what, ok in good.items() if not ok.all())
     if dropped and bad_rows == "refuse":

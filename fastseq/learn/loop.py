@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from fastseq.errors import DivergenceError, OptionError, ShapeError
-from fastseq.learn import losses, metrics, saved
+from fastseq.learn import losses, metrics, profiles, saved
 from fastseq.learn.augment import batches, batches_per_epoch, cluster_weights, tail_weights
 from fastseq.learn.dataset import Labelled
 from fastseq.learn.feed import Feed, feed
@@ -72,9 +72,10 @@ class Run:
         self.head: TargetSpec = model.target_spec
         self._check_recipe(rows)
         self.labels = rows.targets
+        self.profiles = rows.targets.ndim == 3
         self.targets = self.head.invert(rows.targets).astype(np.float32)
         self.train_rows, self.val_rows = train_rows, val_rows
-        self.loss = losses.choose(_loss_name(plan, self.head, binary), self.head)
+        self.loss = losses.choose(_loss_name(plan, self.head, rows.targets, binary), self.head)
         self.objective = world.share(Objective(model, plan, self.loss))
         self.regulariser = regulariser(plan.regularise, model)
         self.figure = "auroc" if binary else "pearson"
@@ -100,6 +101,8 @@ class Run:
                 raise OptionError(
                     f"{name}={getattr(plan, name)} needs rows with clusters; these have none"
                 )
+        if rows.targets.ndim == 3:
+            _check_profiles(plan, self.input.length, rows.targets.shape[2])
         if plan.quantiles and len(self.head.tasks) > 1:
             raise OptionError(f"quantiles=True is for one task; there are {len(self.head.tasks)}")
         if processes > 1 and plan.batch_size < 2 * processes:
@@ -119,7 +122,8 @@ class Run:
         if given != wanted:
             raise ShapeError(
                 f"the network answers {tuple(given)} for a row whose labels are {tuple(wanted)}; "
-                "expected one number a label (bpnet: head='counts'; basenji: bins=1)"
+                "expected one number a label (bpnet: head='counts', of profiles 'both'; basenji: "
+                "bins=1, of profiles as many as they have)"
             )
 
     def fit(self) -> None:
@@ -215,7 +219,10 @@ class Run:
             raw = scores(model, self.feed, self.val_rows)
         wanted = torch.from_numpy(self.targets[self.val_rows])
         loss = float(self.loss(raw, wanted, self.head).mean())
-        answer = self.head.activate(self.head.score(raw)).flatten(1).double().numpy()
+        answer = self.head.activate(self.head.score(raw)).double().numpy()
+        if self.profiles:
+            found = profiles.judge(self.labels[self.val_rows], answer)
+            return {"val_loss": loss, "pearson": found["pearson"], "jsd": found["jsd"]}
         judge = getattr(metrics, self.figure)
         figures = [judge(*pair) for pair in zip(self.labels[self.val_rows].T, answer.T)]
         figure = float(np.mean(figures)) * (1 if self.head.slope > 0 else -1)
@@ -223,7 +230,15 @@ class Run:
 
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         rows, extra = (self.targets, self.train_rows), (self.clusters, self.singletons)
-        return batches(self.feed, *rows, self.recipe, rng, self.weights, *extra)
+        found = batches(self.feed, *rows, self.recipe, rng, self.weights, *extra)
+        if self.recipe.strands != "augment" or not (self.profiles or self.head.strand_exchange):
+            return found
+        return ((x, self._turned(y), groups) for x, y, groups in found)
+
+    def _turned(self, y: Tensor) -> Tensor:
+        """Return labels as the strands of a batch have them: its second half is reversed."""
+        kept = len(y) // 2
+        return torch.cat((y[:kept], self.head.same_strand(y[kept:])))
 
     def _gradients(
         self, batch: tuple[Tensor, ...], opt: torch.optim.Optimizer, epoch: int
@@ -278,8 +293,8 @@ class Run:
             self.best_weights = saved.copy(self.model if average is None else average.module)
 
     def _merit(self, row: dict) -> tuple[bool, float]:
-        """Return the figure; the loss, below any figure, where rows of one label have none."""
-        known = math.isfinite(row[self.figure])
+        """Return the figure; the loss of profiles, or below any figure where labels are all one."""
+        known = math.isfinite(row[self.figure]) and not self.profiles
         return known, row[self.figure] if known else -row["val_loss"]
 
     def _waited_too_long(self) -> bool:
@@ -302,9 +317,23 @@ def scores(model: nn.Module, feed: Feed, rows: np.ndarray) -> Tensor:
     return raw[:, None] if raw.ndim == 1 else raw
 
 
-def _loss_name(plan: Recipe, head: TargetSpec, binary: bool) -> str:
+def _check_profiles(plan: Recipe, length: int, positions: int) -> None:
+    """Raise where the recipe does to profiles what they cannot follow."""
+    for name in ("tail_weight", "within", "label_noise", "quantiles"):
+        if value := getattr(plan, name):
+            raise OptionError(f"{name}={value} is for labels of one number; these are profiles")
+    if 2 * plan.shift * positions > length:
+        raise OptionError(
+            f"shift={plan.shift} moves sequences away from profiles of {positions} positions in "
+            f"{length} bp; expected 0 at this resolution"
+        )
+
+
+def _loss_name(plan: Recipe, head: TargetSpec, labels: np.ndarray, binary: bool) -> str:
     if plan.loss != "auto":
         return plan.loss
+    if labels.ndim == 3:
+        return "profile" if head.activation == "exp" else "poisson"
     if head.activation == "expected_bin":
         return "bins_kl"
     return "bce" if binary else "mse"

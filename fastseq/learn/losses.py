@@ -14,6 +14,9 @@ from fastseq.models.specs import TargetSpec
 
 Loss = Callable[[Tensor, Tensor, TargetSpec], Tensor]
 
+# BPNet's weight of the counts beside the profile
+COUNTS_WEIGHT = 10.0
+
 
 def mse(raw: Tensor, target: Tensor, spec: TargetSpec) -> Tensor:
     """Return the squared error of the activated answer."""
@@ -73,6 +76,27 @@ def bins_kl(raw: Tensor, target: Tensor, spec: TargetSpec) -> Tensor:
     return (torch.xlogy(smooth, smooth) - smooth * log_p).sum(1)
 
 
+def profile(raw: Tensor, target: Tensor, spec: TargetSpec) -> Tensor:
+    """Return BPNet's loss (Avsec et al. 2021) of profiles and their counts.
+
+    -log Multinomial(target | shape, counts) + 10 (ln(1 + counts) - ln(1 + expected counts))^2, a
+    track at a time, the mean over tracks.
+
+    Parameters
+    ----------
+    raw : float, (n, tasks, positions)
+        Log of the expected counts.
+    target : float, (n, tasks, positions)
+        Counts; what is no whole number counts as its gamma function says.
+    """
+    counts = target.sum(-1)
+    shape = (target * raw.log_softmax(-1)).sum(-1)
+    ways = (counts + 1).lgamma() - (target + 1).lgamma().sum(-1)
+    # softplus of the log is ln(1 + expected counts)
+    off = counts.log1p() - F.softplus(raw.logsumexp(-1))
+    return _rows(COUNTS_WEIGHT * off.square() - shape - ways)
+
+
 def within_groups(raw: Tensor, target: Tensor, groups: Tensor, spec: TargetSpec) -> Tensor:
     """Return the mean squared error of what sets rows apart from the mean of their group.
 
@@ -106,6 +130,7 @@ LOSSES: dict[str, Loss] = {
     "bce": bce,
     "focal": focal,
     "bins_kl": bins_kl,
+    "profile": profile,
 }
 
 
@@ -122,6 +147,11 @@ def choose(name: str, spec: TargetSpec) -> Loss:
     over_bins = spec.activation == "expected_bin"
     if name == "bins_kl" and not over_bins:
         raise OptionError(f"loss='bins_kl' needs a head of bins; this one is {spec.activation!r}")
+    if name == "profile" and spec.activation != "exp":
+        raise OptionError(
+            "loss='profile' reads logs of expected counts at every position: take bpnet with "
+            "head='both', or loss='poisson'"
+        )
     if name in ("bce", "focal") and spec.activation not in ("none", "sigmoid", "expected_bin"):
         raise OptionError(
             f"loss={name!r} reads logits; this head ends in {spec.activation}: build it with "

@@ -58,7 +58,7 @@ def optimizer(stage: Stage, model: nn.Module) -> torch.optim.Optimizer:
         case "adam":
             return torch.optim.Adam(groups, stage.lr)
         case "sgd":
-            return torch.optim.SGD(groups, stage.lr, momentum=0.9, nesterov=True)
+            return torch.optim.SGD(groups, stage.lr, stage.momentum, nesterov=stage.momentum > 0)
         case "rmsprop":
             return torch.optim.RMSprop(groups, stage.lr)
         case "radam":

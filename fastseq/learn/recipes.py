@@ -36,6 +36,8 @@ class Stage:
     weight_decay : float
     average : {"none", "swa", "ema"}
         Weights averaged over the epochs (swa) or steps (ema) of this stage.
+    momentum : float
+        Of sgd, below 1.
     sharpness, gap : float
         Radius of the neighbourhood whose worst gradient is followed (SAM), 0 for none; and how
         much its surrogate gap is closed (GSAM). A step then takes two passes.
@@ -47,11 +49,14 @@ class Stage:
     schedule: Literal["one_cycle", "cosine", "plateau", "noam", "linear", "constant"] = "one_cycle"
     weight_decay: float = 0.01
     average: Literal["none", "swa", "ema"] = "none"
+    momentum: float = 0.9
     sharpness: float = 0.0
     gap: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_numbers(self, epochs=1, lr=0, weight_decay=0, sharpness=0, gap=0)
+        _check_numbers(self, epochs=1, lr=0, weight_decay=0, momentum=0, sharpness=0, gap=0)
+        if self.momentum >= 1:
+            raise OptionError(f"momentum={self.momentum!r}; expected a number below 1")
         if self.lr == 0:
             raise OptionError("lr=0 learns nothing; expected more")
 
@@ -258,6 +263,27 @@ RECIPES: dict[str, Recipe] = {
         batch_size=64,
         strands="forward",
         patience=100,
+    ),
+    # the authors' files of sequences hold both strands of each
+    "deepstarr": Recipe(
+        stages=(Stage(100, "adam", 2e-3, "constant", 0.0),),
+        loss="mse",
+        batch_size=128,
+        patience=10,
+        clip=0.0,
+    ),
+    # of profiles (loss "profile", counts weighing 10) or of log counts alone (mse)
+    "bpnet": Recipe(
+        stages=(Stage(100, "adam", 4e-3, "constant", 0.0),), batch_size=128, patience=5, clip=0.0
+    ),
+    # of stretches of coverage, the authors' human network
+    "basenji": Recipe(
+        stages=(Stage(500, "sgd", 0.15, "constant", 0.0, momentum=0.99),),
+        loss="poisson",
+        batch_size=4,
+        shift=3,
+        patience=16,
+        clip=2.0,
     ),
     "unlock_dna": Recipe(
         stages=(Stage(20, "adam", 1e-3, "noam", 0.0),),

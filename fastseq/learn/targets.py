@@ -82,11 +82,12 @@ def check_reach(spec: TargetSpec, targets: np.ndarray, rows: np.ndarray) -> None
         low, high = spec.bins[0] - 0.5, spec.bins[-1] + 0.5
     out = (inner < low) | (inner > high)
     if out.any():
-        at, task = np.argwhere(out)[0]
+        at, *which = np.argwhere(out)[0]
+        beyond, value = int(out.reshape(len(out), -1).any(1).sum()), targets[at, *which]
         ends = sorted((spec.slope * low + spec.offset, spec.slope * high + spec.offset))
         raise TargetError(
-            f"row {rows[at]} has target {targets[at, task]:g}, which a {spec.activation} head with "
+            f"row {rows[at]} has target {value:g}, which a {spec.activation} head with "
             f"slope {spec.slope:g} and offset {spec.offset:g} cannot reach (it gives {ends[0]:g} "
-            f"to {ends[1]:g}); {int(out.any(1).sum())} of {len(out)} rows are out of reach: let "
+            f"to {ends[1]:g}); {beyond} of {len(out)} rows are out of reach: let "
             "affine='auto' fit the map, or build the model with activation='none'"
         )

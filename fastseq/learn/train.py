@@ -22,6 +22,8 @@ from fastseq.models.trees import Trees
 
 FLANKS = ("detect", "none")
 AFFINE = ("auto", "none")
+# models that answer with a number for every position, or stretch of positions
+PROFILES = ("bpnet", "basenji")
 
 
 @dataclass
@@ -83,7 +85,8 @@ def train(
     model : str, path or nn.Module
         A name of `fastseq.models.list`, a checkpoint to go on from, or a network.
     data : path, DataFrame, (sequences, targets), or a simulated task
-        See `fastseq.learn.dataset.read`.
+        See `fastseq.learn.dataset.read`. Targets (n, tasks, positions) are profiles of counts,
+        for the models in ``PROFILES``.
     recipe : str or Recipe
         A name of ``fastseq.learn.recipes.RECIPES``; ``changes`` change its fields: ``epochs``,
         ``lr``, ``batch_size``, ``loss``, ...
@@ -192,10 +195,12 @@ def _fit_to_data(
         if value not in choices:
             raise OptionError(f"{name}={value!r}; expected one of {', '.join(choices)}")
     length, tasks = rows.codes.shape[1], rows.targets.shape[1]
+    positions = rows.targets.shape[2] if rows.targets.ndim == 3 else 0
     binary = bool(np.isin(rows.targets, (0, 1)).all()) and plan.loss in ("auto", "bce", "focal")
+    binary = binary and not positions
     by_name = isinstance(model, (str, os.PathLike)) and not _is_checkpoint(model)
     if isinstance(model, (str, os.PathLike)):
-        model = _by_name(model, length, tasks, binary, sizes)
+        model = _by_name(model, length, tasks, positions, binary, sizes)
     if not hasattr(model, "input_spec"):
         model.input_spec = InputSpec(length)
     if not hasattr(model, "target_spec"):
@@ -216,6 +221,11 @@ def _fit_to_data(
         head = targets.fit_affine(head, rows.targets[train_rows], binary=binary)
     if scale is not None:
         head = replace(head, scale=scale)
+    if positions and head.activation not in ("exp", "softplus"):
+        raise OptionError(
+            f"profiles are counts, which a head of activation={head.activation!r} does not answer; "
+            "expected 'exp' (bpnet: head='both') or 'softplus'"
+        )
     targets.check_reach(head, rows.targets[train_rows], train_rows)
     model.target_spec = replace(head, reverse_complement=plan.strands != "forward")
     if by_name and hasattr(model, "prepare"):
@@ -228,7 +238,12 @@ def _is_checkpoint(name: "str | os.PathLike[str]") -> bool:
 
 
 def _by_name(
-    name: "str | os.PathLike[str]", length: int, tasks: int, binary: bool, sizes: dict[str, Any]
+    name: "str | os.PathLike[str]",
+    length: int,
+    tasks: int,
+    positions: int,
+    binary: bool,
+    sizes: dict[str, Any],
 ) -> nn.Module:
     """Return a new network of the table, or the one of a checkpoint."""
     if _is_checkpoint(name):
@@ -236,6 +251,10 @@ def _by_name(
     known = registry.entry(str(name)).sizes
     asked = {"length": length, "tasks": tasks}
     asked |= {"activation": "none", "objective": "binary"} if binary else {"classes": 1}
+    if positions:
+        if name not in PROFILES:
+            raise OptionError(f"{name} answers no profiles; expected one of {', '.join(PROFILES)}")
+        asked |= {"profile": positions, "bins": positions, "head": "both"}
     return registry.build(str(name), **{k: v for k, v in asked.items() if k in known} | sizes)
 
 
