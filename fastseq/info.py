@@ -5,6 +5,7 @@ import platform
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from pkgutil import iter_modules
 
 from fastseq import _native
@@ -12,6 +13,12 @@ from fastseq._lazy import EXTRA, also_verb
 from fastseq._native import cpu
 
 DISTRIBUTION = "fastseq-genomics"
+BASE = ("numpy", "scipy", "click")
+# what native code or oneDNN can use, as Linux spells it
+FEATURES = (
+    "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16",
+    "asimd", "sve", "bf16",
+)  # fmt: skip
 
 
 def info() -> dict[str, object]:
@@ -20,7 +27,9 @@ def info() -> dict[str, object]:
     Returns
     -------
     dict
-        ``fastseq``, ``python``, ``system`` and ``cores``; ``native``: ``modules`` that were built,
+        ``fastseq``, ``python``, ``system`` and ``cores``; ``packages``: version of each that is
+        always there; ``processor``: its ``name`` and those ``features`` that arithmetic can use,
+        empty where the system does not tell; ``native``: ``modules`` that were built,
         ``paths`` through them that this processor can take, the ``path`` taken (FASTSEQ_CPU
         chooses another); ``extras``: extra -> {package: version or None}; ``missing``: one
         sentence per absent extra; ``devices``: one line each; ``fused``: what plans merge on each
@@ -45,6 +54,8 @@ def info() -> dict[str, object]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
+        "packages": {package: _version(package) for package in BASE},
+        "processor": _processor(),
         "native": {
             "path": cpu.current(),
             "paths": list(cpu.supported()),
@@ -65,13 +76,28 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _processor() -> dict[str, object]:
+    """Return name and features as Linux tells them; elsewhere what the platform knows."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    parts = (line.partition(":") for line in reversed(lines))
+    fields = {key.strip().lower(): value.strip() for key, _, value in parts}
+    flags = fields.get("flags", fields.get("features", "")).split()
+    return {
+        "name": fields.get("model name") or platform.processor() or platform.machine(),
+        "features": [name for name in FEATURES if name in flags],
+    }
+
+
 def _devices() -> list[str]:
     if find_spec("torch") is None:
         return ["no torch, so no models: sequences, k-mers and reliability only"]
     torch = import_module("torch")
     lines = [f"cpu, {torch.get_num_threads()} threads in torch {torch.__version__}"]
     for number in range(torch.cuda.device_count()):
-        lines.append(f"cuda:{number}, {torch.cuda.get_device_name(number)}")
+        about = torch.cuda.get_device_properties(number)
+        memory, version = about.total_memory / 2**30, f"{about.major}.{about.minor}"
+        lines.append(f"cuda:{number}, {about.name}, {memory:.0f} GiB, compute capability {version}")
     return lines
 
 

@@ -1,6 +1,9 @@
 """What is said of the build and the machine is what runs."""
 
 import json
+import sys
+
+import numpy as np
 
 import fastseq
 from fastseq._native import cpu
@@ -16,6 +19,15 @@ def test_the_path_is_the_one_that_runs():
         assert fastseq.info()["native"]["path"] == "portable"
     finally:
         cpu.use(before)
+
+
+def test_the_processor_and_the_packages_are_named():
+    found = fastseq.info()
+    assert found["processor"]["name"]
+    assert set(found["packages"]) == {"numpy", "scipy", "click"}
+    assert found["packages"]["numpy"] == np.__version__
+    if "avx2" in found["native"]["paths"] and sys.platform == "linux":
+        assert "avx2" in found["processor"]["features"]
 
 
 def test_everything_said_is_json():

@@ -25,6 +25,11 @@ def command() -> None:
         f"fastseq {found['fastseq']} on Python {found['python']}, {found['system']}, "
         f"{found['cores']} cores."
     )
+    processor = found["processor"]
+    features = f" with {', '.join(processor['features'])}" if processor["features"] else ""
+    click.echo(f"Processor: {processor['name']}{features}.")
+    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
+    click.echo(f"Packages: {packages}.")
     for device in found["devices"]:
         click.echo(f"Device: {device}.")
     native = found["native"]
@@ -37,5 +42,5 @@ def command() -> None:
     for extra, packages in found["extras"].items():
         there = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
         click.echo(f"Extra {extra}: {there or 'not installed'}.")
-    for sentence in found["missing"]:
+    for sentence in found["missing"] or ["nothing; every extra is installed"]:
         click.echo(f"Missing: {sentence}.")
