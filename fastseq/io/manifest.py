@@ -41,7 +41,11 @@ def write_manifest(folder: str | PathLike[str], manifest: Mapping[str, Any]) -> 
 
 
 def check_same_run(
-    folder: str | PathLike[str], identity: Mapping[str, Any], *, resume: bool
+    folder: str | PathLike[str],
+    identity: Mapping[str, Any],
+    *,
+    resume: bool,
+    otherwise: str = "choose another folder",
 ) -> None:
     """Raise where a folder that holds a manifest may not be gone on with.
 
@@ -51,6 +55,8 @@ def check_same_run(
     identity : mapping
         What the run is, as it reads back from JSON.
     resume : bool
+    otherwise : str
+        What else to do about a run that is there.
 
     Raises
     ------
@@ -61,9 +67,7 @@ def check_same_run(
     """
     theirs = read_manifest(folder).get("identity", {})
     if not resume:
-        raise ResumeError(
-            f"{folder}: already holds a run; resume it (--resume) or choose another folder"
-        )
+        raise ResumeError(f"{folder}: already holds a run; resume it (--resume) or {otherwise}")
     keys = [*identity, *(key for key in theirs if key not in identity)]
     differ = [key for key in keys if theirs.get(key) != identity.get(key)]
     if differ:

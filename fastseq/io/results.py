@@ -19,18 +19,17 @@ from typing import IO, TYPE_CHECKING
 from fastseq._lazy import load
 from fastseq.errors import (
     FormatError,
-    MissingFileError,
     OptionError,
     ResumeError,
     UnreadableFileError,
 )
 from fastseq.io.files import replacing, sha256
+from fastseq.io.manifest import MANIFEST, check_same_run, read_manifest, write_manifest
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-MANIFEST = "manifest.json"
 # the genome while several workers share it
 GENOME = ".genome.codes"
 # endings of one file, against the name of a folder of parts
@@ -82,13 +81,16 @@ class ResultFolder:
             # a run that was killed left it
             (self.path / GENOME).unlink(missing_ok=True)
         if (self.path / MANIFEST).exists():
-            self._continue(resume or shared)
+            check_same_run(
+                self.path, self.identity, resume=resume or shared,
+                otherwise="overwrite it or choose another folder",
+            )  # fmt: skip
         elif list(self.path.glob("part-*.parquet")):
             raise ResumeError(
                 f"{path}: holds parts but no {MANIFEST}; choose another folder or overwrite it"
             )
         else:
-            self._write_manifest({"complete": False, "identity": self.identity})
+            write_manifest(self.path, {"complete": False, "identity": self.identity})
 
     def forget(self) -> None:
         """Take back a run that has written no part, so that it can be begun anew."""
@@ -96,21 +98,6 @@ class ResultFolder:
             (self.path / MANIFEST).unlink(missing_ok=True)
             with suppress(OSError):  # other files are the user's
                 self.path.rmdir()
-
-    def _continue(self, resume: bool) -> None:
-        theirs = read_manifest(self.path).get("identity", {})
-        if not resume:
-            raise ResumeError(
-                f"{self.path}: already holds a run; resume it (--resume), overwrite it or choose "
-                "another folder"
-            )
-        if theirs != self.identity:
-            keys = [*self.identity, *(key for key in theirs if key not in self.identity)]
-            differ = [key for key in keys if theirs.get(key) != self.identity.get(key)]
-            raise ResumeError(
-                f"{self.path}: holds another run; {', '.join(differ)} differ: "
-                f"{_short(theirs.get(differ[0]))} there, {_short(self.identity.get(differ[0]))} now"
-            )
 
     def _clear(self) -> None:
         for old in [*self.path.glob("part-*.parquet"), self.path / MANIFEST]:
@@ -174,32 +161,8 @@ class ResultFolder:
             "counts": dict(sorted(total.items())),
             "parts": rows,
         }
-        self._write_manifest(manifest)
+        write_manifest(self.path, manifest)
         return manifest
-
-    def _write_manifest(self, manifest: Mapping) -> None:
-        with replacing(self.path / MANIFEST) as temporary:
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
-
-
-def read_manifest(path: str | PathLike[str]) -> dict:
-    """Return the manifest of a result folder.
-
-    Raises
-    ------
-    MissingFileError
-        There is none.
-    FormatError
-        It is no manifest.
-    """
-    file = Path(path) / MANIFEST
-    try:
-        manifest = json.loads(file.read_text())
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{file}: no such file; expected a folder of results") from error
-    except ValueError as error:
-        raise FormatError(f"{file}: not a manifest of fastseq") from error
-    return manifest
 
 
 def tables(path: str | PathLike[str]) -> Iterator["pa.Table"]:
@@ -216,6 +179,8 @@ def tables(path: str | PathLike[str]) -> Iterator["pa.Table"]:
     manifest = read_manifest(path)
     if not manifest.get("complete"):
         raise ResumeError(f"{path}: the run was not finished; resume it (--resume)")
+    if "parts" not in manifest:
+        raise FormatError(f"{path}: expected a folder of scores; it holds other results")
     for part in manifest["parts"]:
         file = Path(path) / part["file"]
         if sha256(file) != part["sha256"]:
@@ -338,8 +303,3 @@ def _encoding(table: "pa.Table") -> dict:
         # floats of one column share their high bytes; zstd sees that only byte by byte
         "use_byte_stream_split": floats,
     }
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) < 80 else f"{text[:77]}.."

@@ -11,7 +11,8 @@ from scipy.stats import rankdata
 
 from fastseq._lazy import load
 from fastseq.errors import TableError
-from fastseq.io.results import MANIFEST, read_manifest, read_results
+from fastseq.io.manifest import MANIFEST, read_manifest
+from fastseq.io.results import read_results
 from fastseq.io.tables import read_table
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ import numpy as np
 from fastseq._lazy import load
 from fastseq.errors import FormatError, MissingFileError
 from fastseq.io.files import chunks
+from fastseq.io.manifest import MANIFEST
 from fastseq.io.map_shards import holds_shards, read_shards
 from fastseq.io.maps import Maps, read_maps
-from fastseq.io.results import MANIFEST, read_results
+from fastseq.io.results import read_results
 from fastseq.io.tables import read_table
 from fastseq.show.attributions import ism_heatmap, logos
 from fastseq.show.comparison import correlation_matrix

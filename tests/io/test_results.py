@@ -10,7 +10,8 @@ import pytest
 
 from fastseq.errors import FormatError, MissingFileError, ResumeError, UnreadableFileError
 from fastseq.io.files import replacing
-from fastseq.io.results import ResultFolder, read_manifest, read_results, tables
+from fastseq.io.manifest import read_manifest
+from fastseq.io.results import ResultFolder, read_results, tables
 
 IDENTITY = {"kind": "test", "inputs": {"sha256": "12"}}
 
@@ -123,6 +124,9 @@ def test_other_folders_are_named(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(FormatError, match="not a manifest"):
         read_manifest(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"complete": true, "kind": "maps"}')
+    with pytest.raises(FormatError, match="expected a folder of scores"):
+        read_results(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UnreadableFileError, match="cannot be made"):
         ResultFolder(tmp_path / "file" / "r", IDENTITY)
