@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
-from torch.utils.flop_counter import FlopCounterMode
 
 from fastseq.lower import ops
 from fastseq.lower.chain import Chain, Step
+from fastseq.lower.probe import Operations
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,6 @@ def _pairs(step: Step, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArr
 
 
 def _operations(graph: fx.GraphModule, inputs: list[Tensor]) -> float:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with Operations() as operations, torch.no_grad():
         graph(*inputs)
-    return float(counter.get_total_flops())
+    return float(operations.count)

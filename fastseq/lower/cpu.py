@@ -7,8 +7,8 @@ from torch import Tensor, fx
 
 from fastseq._native import conv, cpu
 from fastseq.lower import ops
-from fastseq.lower.explain import words
 from fastseq.lower.native import ACTIVATIONS, NARROW, Conv, Grouped, Layer, Stem
+from fastseq.lower.words import words
 
 aten = torch.ops.aten
 IN_PLACE: dict[Any, Any] = {ops.add: aten.add_.Tensor, aten.mul.Tensor: aten.mul_.Tensor}

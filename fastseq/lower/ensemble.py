@@ -23,6 +23,7 @@ def lower(
     device: str | torch.device | None = None,
     precision: Precision = "float32",
     batch_size: int | None = None,
+    compile: bool = False,
 ) -> Plan:
     """Return a plan that runs the model on codes and edits.
 
@@ -39,6 +40,11 @@ def lower(
         Of activations and products; sums are float32. "tf32" and "float16" run on GPUs alone.
     batch_size : int, optional
         Sequences run at once.
+    compile : bool
+        On the CPU, whether inductor compiles, with frozen weights, what runs in PyTorch: of a
+        convolutional network the head alone, since native layers are faster than what inductor
+        makes of them. It takes seconds, again in each process, and a C++ compiler; every call
+        then costs a whole batch.
 
     Returns
     -------
@@ -47,13 +53,15 @@ def lower(
     Raises
     ------
     OptionError, LengthError, ModelError
-        The length is missing or wrong; the module refuses such input or answers in other shapes.
+        The length is missing or wrong; the module refuses such input or answers in other shapes;
+        ``compile`` cannot be had here.
     MissingFileError, CheckpointError
         As `fastseq.models.load`.
     """
     return Plan(
-        _module(model), length=length, device=device, precision=precision, micro_batch=batch_size
-    )
+        _module(model), length=length, device=device, precision=precision, micro_batch=batch_size,
+        compile=compile,
+    )  # fmt: skip
 
 
 def _module(model: object) -> nn.Module:

@@ -1,16 +1,13 @@
 """How a plan runs, in lines for people to read."""
 
-from typing import TYPE_CHECKING
-
 from torch import fx
 
 from fastseq.lower import ops
+from fastseq.lower.forward import Forward
+from fastseq.lower.words import words
 
-if TYPE_CHECKING:
-    from fastseq.lower.plan import Plan
 
-
-def explain(plan: "Plan") -> str:
+def explain(plan: Forward) -> str:
     """Return how each layer of a plan runs and why, one line each."""
     spec = plan.input_spec
     lines = [
@@ -31,6 +28,8 @@ def explain(plan: "Plan") -> str:
             lines.append(f"conv2d on channels-last maps, no kernels: {'; '.join(plan.obstacles)}")
         placed = plan.program("+")
         lines += placed.meta.get("refusals", [])
+        if plan.compiled:
+            lines.append("what runs in PyTorch is compiled by inductor, its weights frozen")
         nodes = placed.graph.nodes
         lines += [_line(node) for node in nodes if node.op in ("call_function", "call_module")]
     affine = "" if plan.target_spec.slope == 1 else f"{plan.target_spec.slope:.6g} * "
@@ -41,13 +40,23 @@ def explain(plan: "Plan") -> str:
     return "\n".join(lines)
 
 
-def explain_ism(plan: "Plan", edits: int) -> str:
-    """Return which engine makes so many edits of a sequence, what it costs at least, and why."""
-    if reasons := plan.not_incremental:
+def explain_ism(edits: int, reasons: list[str], pays: bool, costs: list[str]) -> str:
+    """Return which engine makes so many edits of a sequence, what it costs at least, and why.
+
+    Parameters
+    ----------
+    edits : int
+    reasons : list of str
+        Why differences cannot be carried.
+    pays : bool
+        Whether differences are faster.
+    costs : list of str
+        What the engine of differences says of so many edits.
+    """
+    if reasons:
         return "\n".join([f"{edits} edits a sequence run in full", *reasons])
-    engine = plan.delta_engine("+")
-    pays = "as differences" if plan.incremental_pays(edits) else "in full"
-    return "\n".join([f"{edits} edits a sequence run {pays}", *engine.explain(edits)])
+    how = "as differences" if pays else "in full"
+    return "\n".join([f"{edits} edits a sequence run {how}", *costs])
 
 
 def _line(node: fx.Node) -> str:
@@ -64,18 +73,3 @@ def _line(node: fx.Node) -> str:
 
 def _named(node: fx.Node) -> str:
     return f"{node.name}  {' x '.join(map(str, node.meta.get('shape', ())))}"
-
-
-def words(node: fx.Node) -> str:
-    """Return what one node of a lowered graph computes, in words."""
-    word = getattr(node.target, "__name__", str(node.target))
-    if node.target is ops.conv:
-        _, weight, _, skip, stride, _, _, dilation, groups, activation, _ = node.args
-        word += f" of {weight.meta['shape'][2]}"  # type: ignore[union-attr]
-        word += f", stride {stride}" if stride != 1 else ""
-        word += f", dilation {dilation}" if dilation != 1 else ""
-        word += f", {groups} groups" if groups != 1 else ""
-        word += " + skip" if skip is not None else ""
-    else:
-        activation = next((arg for arg in node.args if arg in ops.ACTIVATIONS), "none")
-    return word if activation == "none" else f"{word}, {activation}"

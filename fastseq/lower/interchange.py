@@ -10,8 +10,8 @@ from torch import Tensor, fx, nn
 from fastseq._lazy import load
 from fastseq.errors import ModelError
 from fastseq.lower.program import Expand
-from fastseq.models.checkpoints import write_whole
 from fastseq.models.specs import InputSpec, TargetSpec
+from fastseq.models.whole_files import write_whole
 
 
 class _Answer(nn.Module):

@@ -13,8 +13,8 @@ from torch import Tensor, fx, nn
 
 from fastseq.errors import CheckpointError, MissingFileError, ModelError, UnreadableFileError
 from fastseq.lower import ops
-from fastseq.models.checkpoints import write_whole
 from fastseq.models.specs import InputSpec, TargetSpec
+from fastseq.models.whole_files import write_whole
 
 KIND = "fastseq-plan-1"
 WORDS = {

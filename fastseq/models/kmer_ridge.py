@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor, nn
 
+from fastseq._lazy import load
 from fastseq.arrays import UNKNOWN, Codes
 from fastseq.errors import OptionError
 from fastseq.models.blocks import task_names
@@ -155,6 +155,8 @@ class KmerRidge(nn.Module):
         found = self.windows(codes)
         begins = np.arange(0, found.size + 1, found.shape[1])
         shape = len(codes), len(self.weight)
+        # which takes a third of a second to import
+        sparse = load("scipy.sparse")
         counts = sparse.csr_matrix((np.ones(found.size, np.float32), found.ravel(), begins), shape)
         counts.sum_duplicates()
         # the last feature stands for unknown bases: without counts its weight stays 0

@@ -141,7 +141,7 @@ def test_what_windows_do_not_pass_is_said():
 
 @pytest.mark.parametrize("strand", "+-")
 def test_plans_on_kernels_mutate_by_windows(strand, monkeypatch):
-    monkeypatch.setattr("fastseq.lower.plan.obstacles", lambda device: [])
+    monkeypatch.setattr("fastseq.lower.forward.obstacles", lambda device: [])
     net = model("motif_cnn")
     net.input_spec = InputSpec(60, "ACGT", "GG")
     plan = fastseq.lower(net, device="cpu")
@@ -155,7 +155,7 @@ def test_plans_on_kernels_mutate_by_windows(strand, monkeypatch):
 
 
 def test_plans_say_what_windows_do_not_pass(monkeypatch):
-    monkeypatch.setattr("fastseq.lower.plan.obstacles", lambda device: [])
+    monkeypatch.setattr("fastseq.lower.forward.obstacles", lambda device: [])
     net = torch.nn.Sequential(torch.nn.Conv1d(4, 8, 3, stride=2), torch.nn.ReLU(),
                               torch.nn.AdaptiveMaxPool1d(1), torch.nn.Flatten())  # fmt: skip
     plan = fastseq.lower(net, device="cpu", length=30)

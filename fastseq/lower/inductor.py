@@ -1,0 +1,56 @@
+"""What a CPU plan leaves to PyTorch, compiled by inductor with its weights frozen."""
+
+import os
+import shutil
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import fx
+from torch.fx.passes.split_module import split_module
+
+OPTIONS: dict[str, Any] = {"freezing": True}
+COMPILERS = ("g++", "clang++", "c++")
+
+
+def refusals(graph: fx.GraphModule | None, unlowered: str, device: torch.device) -> list[str]:
+    """Return why a plan cannot be compiled, as sentences."""
+    if device.type != "cpu":
+        return [f"it is for plans on the CPU, this one is on {device}"]
+    if graph is None:
+        return [f"the model was not lowered: {unlowered}"]
+    wanted = [os.environ["CXX"]] if "CXX" in os.environ else [*COMPILERS]
+    if not any(map(shutil.which, wanted)):
+        return [f"inductor needs a C++ compiler, and {', '.join(wanted)} cannot be found"]
+    return []
+
+
+def compiled(placed: fx.GraphModule, batch: int) -> fx.GraphModule:
+    """Return a program whose native layers stay and whose other operators are compiled.
+
+    Parameters
+    ----------
+    placed : fx.GraphModule
+        As `fastseq.lower.program.program` makes it; it is not changed.
+    batch : int
+        Sequences of every call: each stretch of operators is compiled for this shape alone.
+
+    Notes
+    -----
+    The native layers are faster than the convolutions that inductor calls, so that this gains
+    what the operators between them take: little for a residual network, more where attention,
+    recurrence or normalisation run in PyTorch. The first call, made here, takes seconds.
+    """
+    called = [node for node in placed.graph.nodes if node.op.startswith("call_")]
+    stretches = groupby(called, lambda node: node.op == "call_function")
+    number = {node: at for at, (_, nodes) in enumerate(stretches) for node in nodes}
+    split = split_module(placed, placed, number.__getitem__)
+    in_torch = {number[node] for node in called if node.op == "call_function"}
+    for at in in_torch:
+        name = f"submod_{at}"
+        part = split.get_submodule(name)
+        setattr(split, name, torch.compile(part, dynamic=False, options=OPTIONS))
+    length = next(iter(placed.graph.nodes)).meta["shape"][0]
+    with torch.inference_mode():
+        split(torch.zeros(batch, length, dtype=torch.uint8))
+    return split

@@ -1,0 +1,116 @@
+"""What a module is asked before it is lowered: its input, its answer, its arithmetic."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from fastseq.errors import LengthError, ModelError, OptionError
+from fastseq.models.specs import InputSpec, TargetSpec
+
+aten = torch.ops.aten
+# the factor whose rows are summed over, among the arguments of a matrix product
+PRODUCTS = {aten.mm.default: 0, aten.bmm.default: 0, aten.addmm.default: 1,
+            aten.baddbmm.default: 1, aten.linear.default: 0}  # fmt: skip
+
+
+def input_spec(model: nn.Module, length: int | None) -> InputSpec:
+    """Return a model's InputSpec, or that of a model without one at a length.
+
+    Raises
+    ------
+    OptionError, LengthError
+        The length is missing, or another than the model's.
+    """
+    spec = getattr(model, "input_spec", None)
+    if spec is None:
+        if length is None:
+            raise OptionError(f"{type(model).__name__} carries no InputSpec; pass length= in bp")
+        return InputSpec(length)
+    if length not in (None, spec.length, spec.variable):
+        raise LengthError(
+            f"length={length}; the model takes {spec.length} bp"
+            + (f" or {spec.variable} bp inside its flanks" if spec.left or spec.right else "")
+        )
+    return spec
+
+
+def answer_to_zeros(module: nn.Module, spec: InputSpec, device: torch.device) -> object:
+    """Return a module's answer to one input of zeros.
+
+    Raises
+    ------
+    ModelError
+        The module refuses an input of this shape; its own words follow.
+    """
+    x = torch.zeros(1, spec.channels, spec.length, device=device)
+    try:
+        with torch.inference_mode():
+            return module(x)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise ModelError(
+            f"{type(module).__name__} cannot take float32 {tuple(x.shape)}: {first}"
+        ) from error
+
+
+def target_spec(module: nn.Module, raw: object, spec: TargetSpec) -> tuple[TargetSpec, int | None]:
+    """Return the spec with the tasks of a module's answer to one input, and profile positions.
+
+    Raises
+    ------
+    ModelError
+        The answer is no tensor of such a shape, or has another number of tasks than the spec.
+    """
+    if not isinstance(raw, Tensor) or raw.ndim not in (1, 2, 3) or len(raw) != 1:
+        found = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
+        raise ModelError(
+            f"{type(module).__name__} answered one input with {found}; expected a "
+            "tensor (1,), (1, tasks) or (1, tasks, positions)"
+        )
+    score = spec.score(raw)
+    names = spec.tasks
+    if len(names) != score.shape[1]:
+        if names != TargetSpec().tasks:
+            raise ModelError(
+                f"{type(module).__name__} answers {score.shape[1]} tasks; its "
+                f"TargetSpec names {len(names)}: {', '.join(names)}"
+            )
+        names = tuple(f"task{i}" for i in range(score.shape[1]))
+    found = TargetSpec.from_dict(spec.to_dict() | {"tasks": names})
+    return found, score.shape[2] if score.ndim == 3 else None
+
+
+class Operations(TorchDispatchMode):
+    """Counts the floating-point operations of convolutions and matrix products.
+
+    PyTorch's own counter takes most of a second to import where Triton is installed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Let PyTorch leave torch._dynamo alone, which takes seconds to import."""
+        return False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        """Run one operator and count what it multiplies and adds."""
+        counted = func in PRODUCTS or func is aten.convolution.default
+        if isinstance(func, torch._ops.OpOverload) and not counted:
+            with self:  # what the operator consists of
+                parts = func.decompose(*args, **kwargs or {})
+            if parts is not NotImplemented:
+                return parts
+        out = func(*args, **kwargs or {})
+        if func is aten.convolution.default:
+            self.count += 2 * out.numel() * math.prod(args[1].shape[1:])
+        elif func in PRODUCTS:
+            self.count += 2 * out.numel() * args[PRODUCTS[func]].shape[-1]
+        return out
