@@ -29,9 +29,9 @@ def command(
 ) -> None:
     """Show results on one page that opens anywhere: no network, no server.
 
-    A RESULT is a checkpoint, an .npz of 'ism' or 'attribute', a table of 'predict', 'evaluate'
-    or 'score', a folder of 'score', the JSON of 'kld' or 'evaluate', the folder of a study of
-    models, or a folder with any of these.
+    A RESULT is a checkpoint, an .npz of 'ism' or 'attribute', a table of 'predict', 'evaluate',
+    'score' or 'kmers', a folder of 'score', the JSON of 'kld' or 'evaluate', the folder of a
+    study of models, or a folder with any of these.
 
     \b
     Example:
