@@ -20,11 +20,12 @@ cdef extern from "delta.h" nogil:
         const int64_t *row
         const int64_t *start
         const uint8_t *inserted
-        float *data
+        void *data
         uint64_t *masks
         int64_t *ranges
         int64_t n_steps, n_values, n_sites, bases, length, alternatives, chunk
-    void delta_run(const delta_run_t*, int)
+    void delta_run(const delta_run_t*, int, int)
+    int delta_has_bfloat16(int)
 
 cdef const int *cpu = cpu_level()
 
@@ -36,16 +37,23 @@ KINDS = ("stem", "conv", "activate", "add", "concat", "crop", "max_pool", "mean_
 LANE, BLOCK, ALTERNATIVES = 16, 64, 3
 
 
+def has_bfloat16() -> bool:
+    """Return whether the processor multiplies bfloat16, and may."""
+    return bool(delta_has_bfloat16(cpu[0]))
+
+
 def run(const int64_t[:, ::1] steps not None, const int64_t[:, ::1] values not None,
         const int64_t[:, ::1] references not None, const int64_t[::1] outs not None,
         const uint8_t[:, ::1] codes not None, const int64_t[::1] row not None,
         const int64_t[::1] start not None,
-        const uint8_t[:, :, ::1] inserted not None, float[::1] data not None,
-        uint64_t[::1] masks not None, int64_t[::1] ranges not None, Py_ssize_t chunk) -> None:
+        const uint8_t[:, :, ::1] inserted not None, uint8_t[::1] data not None,
+        uint64_t[::1] masks not None, int64_t[::1] ranges not None, Py_ssize_t chunk,
+        bint narrow) -> None:
     """Carry edits of a few sequences through all steps; addresses are the caller's to keep.
 
     `steps` (steps, 15), `values` (values, 5), `references` (steps, 6) and `outs` (steps,) hold the
-    numbers and addresses of the structures in delta.h.
+    numbers and addresses of the structures in delta.h. Differences are held as float32, `narrow` as
+    bfloat16.
     """
     cdef delta_run_t q
     if steps.shape[1] != 15 or values.shape[1] != 5 or references.shape[1] != 6:
@@ -58,6 +66,8 @@ def run(const int64_t[:, ::1] steps not None, const int64_t[:, ::1] values not N
         raise ValueError("ranges holds too little for the chunk")
     if row.shape[0] != start.shape[0]:
         raise ValueError("every site has a row and a start")
+    if narrow and not has_bfloat16():
+        raise ValueError("the processor multiplies no bfloat16")
     if not start.shape[0]:
         return
     q.steps = <const delta_step_t*>&steps[0, 0]
@@ -70,4 +80,4 @@ def run(const int64_t[:, ::1] steps not None, const int64_t[:, ::1] values not N
     q.n_steps, q.n_values, q.n_sites = steps.shape[0], values.shape[0], start.shape[0]
     q.alternatives, q.length, q.chunk = inserted.shape[1], inserted.shape[2], chunk
     with nogil:
-        delta_run(&q, cpu[0])
+        delta_run(&q, narrow, cpu[0])

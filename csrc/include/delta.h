@@ -4,7 +4,8 @@
    of sites lie behind each other as [site][alternative][guard + rows + guard][channels], where the
    alternatives of a site share its window, and guard rows are zero. One bit a channel and row says
    whether any alternative differs there, so that a convolution skips what is exactly zero. Channels
-   are padded to LANE floats; padded ones are zero throughout. */
+   are padded to LANE of them; padded ones are zero throughout. Differences and the weights they
+   meet are float, or bfloat16 where the processor multiplies it; sums and references are float. */
 #ifndef FASTSEQ_DELTA_H
 #define FASTSEQ_DELTA_H
 
@@ -18,14 +19,16 @@ enum {
 enum { DELTA_NONE, DELTA_RELU, DELTA_SLOPE, DELTA_ELU, DELTA_SILU, DELTA_SIGMOID, DELTA_TANH };
 
 /* y < 0: no second input. Weights of a convolution lie as [block of 64 channels][tap][channel in]
-   [channel of the block], of a stem as [old code][new code][tap][channel]. */
+   [channel of the block], in bfloat16 two channels in beside each other; of a stem as [old code]
+   [new code][tap][channel], always float. */
 typedef struct {
     int64_t kind, x, y, out, kernel, stride, dilation, before;
     int64_t channels_in, channels, length_in, length, activation;
-    const float *weight, *slope;
+    const void *weight;
+    const float *slope;
 } delta_step_t;
 
-/* where a value's windows begin in the scratch, in floats and in mask words */
+/* where a value's windows begin in the scratch, in differences and in mask words */
 typedef struct {
     int64_t channels, rows, guard, data, mask;
 } delta_value_t;
@@ -46,7 +49,7 @@ typedef struct {
     const int64_t *row;             /* the reference of every site */
     const int64_t *start;           /* of every site */
     const uint8_t *inserted;        /* [site][alternative][length] */
-    float *data;
+    void *data;
     uint64_t *masks;
     int64_t *ranges;                /* [value][low, high][site of the chunk] */
     int64_t n_steps, n_values, n_sites, bases, length, alternatives, chunk;
@@ -68,12 +71,12 @@ static inline int64_t *delta_low(const delta_run_t *q, int64_t value) {
 static inline int64_t *delta_high(const delta_run_t *q, int64_t value) {
     return delta_low(q, value) + q->chunk;
 }
-static inline float *delta_row(const delta_run_t *q, int64_t value, int64_t site, int64_t alt,
-                               int64_t row) {
+/* where a row of a window lies in the scratch */
+static inline int64_t delta_place(const delta_run_t *q, int64_t value, int64_t site, int64_t alt,
+                                  int64_t row) {
     const delta_value_t *v = q->values + value;
     int64_t lane = site * q->alternatives + alt;
-    return q->data + v->data +
-           (lane * v->rows + row - delta_low(q, value)[site] + v->guard) * v->channels;
+    return v->data + (lane * v->rows + row - delta_low(q, value)[site] + v->guard) * v->channels;
 }
 static inline int64_t delta_words(const delta_value_t *v) { return (v->channels + 63) / 64; }
 static inline uint64_t *delta_mask(const delta_run_t *q, int64_t value, int64_t site, int64_t row) {
@@ -111,21 +114,44 @@ static inline void delta_ranges(const delta_run_t *q, const delta_step_t *s, int
 }
 
 /* zeros before and behind every window, and in all of its masks */
-static inline void delta_clear(const delta_run_t *q, int64_t value, int64_t sites) {
+static inline void delta_clear(const delta_run_t *q, int64_t value, int64_t sites, size_t size) {
     const delta_value_t *v = q->values + value;
-    size_t guard = v->guard * v->channels * sizeof(float);
+    size_t guard = v->guard * v->channels * size;
+    char *data = q->data;
     for (int64_t i = 0; i < sites; i++) {
         int64_t low = delta_low(q, value)[i], high = delta_high(q, value)[i];
         for (int64_t a = 0; a < q->alternatives; a++) {
-            memset(delta_row(q, value, i, a, low - v->guard), 0, guard);
-            memset(delta_row(q, value, i, a, high), 0, guard);
+            memset(data + delta_place(q, value, i, a, low - v->guard) * size, 0, guard);
+            memset(data + delta_place(q, value, i, a, high) * size, 0, guard);
         }
         memset(delta_mask(q, value, i, low - v->guard), 0,
                (high - low + 2 * v->guard) * delta_words(v) * sizeof(uint64_t));
     }
 }
 
+/* two differences beside each other */
+static inline int32_t delta_pair(const uint16_t *p) {
+    int32_t both;
+    memcpy(&both, p, sizeof both);
+    return both;
+}
+
 #if FASTSEQ_X86
+#define LANES_TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,bmi,bmi2"
+#include "lanes_avx512.h"
+#define NAME(name) name##_bfloat16
+#define CHANGED(v) ((uint64_t)_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ))
+#define ELEMENT uint16_t
+#define PAIR 2
+#define DOT(a, b, c) _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
+#define SPREAD(p) _mm512_castsi512_ps(_mm512_set1_epi32(delta_pair(p)))
+#define READ(p)                                                                          \
+    _mm512_castsi512_ps(_mm512_slli_epi32(                                               \
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(p))), 16))
+#define WRITE(p, v) _mm256_storeu_si256((__m256i *)(p), (__m256i)_mm512_cvtneps_pbh(v))
+#include "delta_body.h"
+#include "lanes_end.h"
+
 #define LANES_TARGET "avx512f,avx512bw,avx512vl,avx512dq,bmi,bmi2"
 #include "lanes_avx512.h"
 #define NAME(name) name##_avx512
@@ -151,8 +177,18 @@ static inline uint64_t delta_changed(lanes_4 v) {
 #include "delta_body.h"
 #include "lanes_end.h"
 
-static inline void delta_run(const delta_run_t *q, int level) {
+/* bfloat16 has one form, which needs the processor's own products */
+static inline int delta_has_bfloat16(int level) {
 #if FASTSEQ_X86
+    return level == CPU_AVX512 && __builtin_cpu_supports("avx512bf16");
+#else
+    return 0;
+#endif
+}
+
+static inline void delta_run(const delta_run_t *q, int narrow, int level) {
+#if FASTSEQ_X86
+    if (narrow) { delta_run_bfloat16(q); return; }
     if (level == CPU_AVX512) { delta_run_avx512(q); return; }
     if (level == CPU_AVX2 && __builtin_cpu_supports("fma")) { delta_run_avx2(q); return; }
 #endif

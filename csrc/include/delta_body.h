@@ -2,6 +2,20 @@
 
 #include "lanes_exp.h"
 
+#ifndef ELEMENT
+#define ELEMENT float
+#define PAIR 1
+#define DOT FMA
+#define SPREAD(p) SET(*(p))
+#define READ LOAD
+#define WRITE STORE
+#endif
+
+FN ELEMENT *NAME(row)(const delta_run_t *q, int64_t value, int64_t site, int64_t alt,
+                      int64_t row) {
+    return (ELEMENT *)q->data + delta_place(q, value, site, alt, row);
+}
+
 /* the activations that take an exponential; a call, since it would stand in every unrolled row */
 AT __attribute__((noinline)) VEC NAME(curve)(VEC x, int64_t activation, VEC slope) {
     VEC zero = SET(0.f), one = SET(1.f);
@@ -33,8 +47,8 @@ FN VEC NAME(slope_at)(const delta_step_t *s, int64_t c) {
 
 /* acc += weights[t0..t1) on R rows of A alternatives, `lane` floats apart; `pitch` is the width of a
    block of weights, of which NV vectors are read */
-FN void NAME(tile)(VEC *acc, const float *x, int64_t lane, int64_t row, int64_t tap,
-                   const float *w, int64_t taps, int64_t channels, int64_t pitch,
+FN void NAME(tile)(VEC *acc, const ELEMENT *x, int64_t lane, int64_t row, int64_t tap,
+                   const ELEMENT *w, int64_t taps, int64_t channels, int64_t pitch,
                    const uint64_t *mask, int64_t mask_row, int64_t mask_tap,
                    const int A, const int R, const int NV) {
     const int64_t words = (channels + 63) / 64;
@@ -44,29 +58,32 @@ FN void NAME(tile)(VEC *acc, const float *x, int64_t lane, int64_t row, int64_t 
 #pragma GCC unroll 4
         for (int v = 0; v < NV; v++) sums[j][v] = SET(0.f);
     for (int64_t t = 0; t < taps; t++) {
-        const float *lines[6];
+        const ELEMENT *lines[6];
 #pragma GCC unroll 6
         for (int j = 0; j < A * R; j++) lines[j] = x + t * tap + (j / R) * lane + (j % R) * row;
-        const float *wt = w + t * channels * pitch;
+        const ELEMENT *wt = w + t * channels * pitch;
         for (int64_t word = 0; word < words; word++) {
             int64_t here = channels - word * 64 < 64 ? channels - word * 64 : 64;
             uint64_t all = here == 64 ? ~0ull : (1ull << here) - 1, bits = 0;
 #pragma GCC unroll 6
             for (int r = 0; r < R; r++) bits |= mask[t * mask_tap + r * mask_row + word];
+#if PAIR == 2
+            bits = (bits | bits >> 1) & 0x5555555555555555ull, all &= 0x5555555555555555ull;
+#endif
 #define ONE_CHANNEL(ci)                                                                  \
     do {                                                                                 \
         const int64_t at = word * 64 + (ci);                                             \
         VEC weights[4];                                                                  \
         _Pragma("GCC unroll 4") for (int v = 0; v < NV; v++)                             \
-            weights[v] = LOAD(wt + at * pitch + v * LANES);                              \
+            weights[v] = LOAD((const void *)(wt + at * pitch + v * LANES * PAIR));       \
         _Pragma("GCC unroll 6") for (int j = 0; j < A * R; j++) {                        \
-            VEC d = SET(lines[j][at]);                                                   \
+            VEC d = SPREAD(lines[j] + at);                                               \
             _Pragma("GCC unroll 4") for (int v = 0; v < NV; v++)                         \
-                sums[j][v] = FMA(d, weights[v], sums[j][v]);                             \
+                sums[j][v] = DOT(d, weights[v], sums[j][v]);                             \
         }                                                                                \
     } while (0)
             if (bits == all)
-                for (int64_t ci = 0; ci < here; ci++) ONE_CHANNEL(ci);
+                for (int64_t ci = 0; ci < here; ci += PAIR) ONE_CHANNEL(ci);
             else
                 for (; bits; bits &= bits - 1) ONE_CHANNEL(__builtin_ctzll(bits));
 #undef ONE_CHANNEL
@@ -86,7 +103,7 @@ FN const float *NAME(before)(const delta_run_t *q, const delta_step_t *s, int64_
 
 /* R rows of a convolution from row o, NV vectors of channels from channel c */
 FN void NAME(conv_rows)(const delta_run_t *q, const delta_step_t *s, int64_t site, int64_t o,
-                        int64_t c, const float *w, int64_t pitch,
+                        int64_t c, const ELEMENT *w, int64_t pitch,
                         const int A, const int R, const int NV) {
     const delta_value_t *in = q->values + s->x;
     const int64_t low = delta_low(q, s->x)[site], high = delta_high(q, s->x)[site];
@@ -96,7 +113,7 @@ FN void NAME(conv_rows)(const delta_run_t *q, const delta_step_t *s, int64_t sit
     t0 = delta_max(t0, 0), t1 = delta_min(t1, high > low ? s->kernel : 0);
     VEC acc[24];
     if (t1 > t0)
-        NAME(tile)(acc, delta_row(q, s->x, site, 0, first + t0 * s->dilation),
+        NAME(tile)(acc, NAME(row)(q, s->x, site, 0, first + t0 * s->dilation),
                    in->rows * in->channels, s->stride * in->channels, s->dilation * in->channels,
                    w + t0 * in->channels * pitch, t1 - t0, in->channels, pitch,
                    delta_mask(q, s->x, site, first + t0 * s->dilation), s->stride * words,
@@ -112,18 +129,18 @@ FN void NAME(conv_rows)(const delta_run_t *q, const delta_step_t *s, int64_t sit
 #pragma GCC unroll 6
     for (int j = 0; j < A * R; j++) {
         const int64_t r = o + j % R;
-        float *out = delta_row(q, s->out, site, j / R, r) + c;
-        const float *skip = r >= skip_low && r < skip_high
-                                ? delta_row(q, s->y, site, j / R, r) + c : 0;
+        ELEMENT *out = NAME(row)(q, s->out, site, j / R, r) + c;
+        const ELEMENT *skip = r >= skip_low && r < skip_high
+                                  ? NAME(row)(q, s->y, site, j / R, r) + c : 0;
         uint64_t changed = 0;
 #pragma GCC unroll 4
         for (int v = 0; v < NV; v++) {
             VEC d = acc[j * NV + v];
-            if (skip) d = ADD(d, LOAD(skip + v * LANES));
+            if (skip) d = ADD(d, READ(skip + v * LANES));
             if (s->activation != DELTA_NONE)
                 d = NAME(around)(LOAD(z + r * s->channels + c + v * LANES), d, s->activation,
                                  NAME(slope_at)(s, c + v * LANES));
-            STORE(out + v * LANES, d);
+            WRITE(out + v * LANES, d);
             changed |= CHANGED(d) << (v * LANES);
         }
         bits[(j % R) * out_words] |= changed << (c % 64);
@@ -132,7 +149,7 @@ FN void NAME(conv_rows)(const delta_run_t *q, const delta_step_t *s, int64_t sit
 
 /* all rows of one site's window: as many at once as 6 lines of accumulators allow, then fewer */
 FN void NAME(conv_site)(const delta_run_t *q, const delta_step_t *s, int64_t site, int64_t c,
-                        const float *w, int64_t pitch, const int A, const int NV) {
+                        const ELEMENT *w, int64_t pitch, const int A, const int NV) {
     int64_t o = delta_low(q, s->out)[site], high = delta_high(q, s->out)[site];
     for (; o + 6 / A <= high; o += 6 / A)
         NAME(conv_rows)(q, s, site, o, c, w, pitch, A, 6 / A, NV);
@@ -143,7 +160,7 @@ FN void NAME(conv_site)(const delta_run_t *q, const delta_step_t *s, int64_t sit
 
 #define CONV_SITES(A, NV)                                                                \
     AT void NAME(conv_sites_##A##_##NV)(const delta_run_t *q, const delta_step_t *s,     \
-                                        int64_t sites, int64_t c, const float *w,        \
+                                        int64_t sites, int64_t c, const ELEMENT *w,      \
                                         int64_t pitch) {                                 \
         for (int64_t i = 0; i < sites; i++)                                              \
             NAME(conv_site)(q, s, i, c, w, pitch, A, NV);                                \
@@ -160,17 +177,17 @@ CONV_SITES(3, 4)
 
 AT void NAME(conv)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
     static void (*const table[3][WIDEST])(const delta_run_t *, const delta_step_t *, int64_t,
-                                          int64_t, const float *, int64_t) = {
+                                          int64_t, const ELEMENT *, int64_t) = {
         {NAME(conv_sites_1_1), NAME(conv_sites_1_2) WIDE(1)},
         {NAME(conv_sites_2_1), NAME(conv_sites_2_2) WIDE(2)},
         {NAME(conv_sites_3_1), NAME(conv_sites_3_2) WIDE(3)},
     };
     for (int64_t block = 0; block < s->channels; block += DELTA_BLOCK) {
         int64_t pitch = delta_min(DELTA_BLOCK, s->channels - block);
-        const float *w = s->weight + block * s->kernel * s->channels_in;
+        const ELEMENT *w = (const ELEMENT *)s->weight + block * s->kernel * s->channels_in;
         for (int64_t c = 0; c < pitch;) {
             int64_t vectors = delta_min(WIDEST, (pitch - c) / LANES);
-            table[q->alternatives - 1][vectors - 1](q, s, sites, block + c, w + c, pitch);
+            table[q->alternatives - 1][vectors - 1](q, s, sites, block + c, w + c * PAIR, pitch);
             c += vectors * LANES;
         }
     }
@@ -178,17 +195,17 @@ AT void NAME(conv)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
 #undef CONV_SITES
 #undef WIDE
 
-/* out = act(z + d) - act(z) over one row; `d` may be the row itself, or null for zeros */
-FN void NAME(finish_row)(const delta_step_t *s, const float *z, const float *d, float *out,
-                         uint64_t *bits) {
-    for (int64_t c = 0; c < s->channels; c += LANES) {
-        VEC x = d ? LOAD(d + c) : SET(0.f);
-        if (s->activation != DELTA_NONE)
-            x = NAME(around)(LOAD(z + c), x, s->activation, NAME(slope_at)(s, c));
-        STORE(out + c, x);
-        bits[c / 64] |= CHANGED(x) << (c % 64);
-    }
+/* out[c] = act(z + d) - act(z), or the sum itself where nothing ends the step */
+FN void NAME(finish)(const delta_step_t *s, const float *z, VEC d, int64_t c, ELEMENT *out,
+                     uint64_t *bits) {
+    if (s->activation != DELTA_NONE)
+        d = NAME(around)(LOAD(z + c), d, s->activation, NAME(slope_at)(s, c));
+    WRITE(out + c, d);
+    bits[c / 64] |= CHANGED(d) << (c % 64);
 }
+
+/* what a row holds from channel c on; null is a row of zeros */
+FN VEC NAME(at)(const ELEMENT *row, int64_t c) { return row ? READ(row + c) : SET(0.f); }
 
 /* the row of the table that base j of a site adds to result o, null if none */
 FN const float *NAME(stem_tap)(const delta_run_t *q, const delta_step_t *s, int64_t site,
@@ -198,7 +215,8 @@ FN const float *NAME(stem_tap)(const delta_run_t *q, const delta_step_t *s, int6
     int64_t was = q->codes[q->row[site] * q->bases + place];
     int64_t is = q->inserted[(site * q->alternatives + alt) * q->length + j];
     if (was == is) return 0;
-    return s->weight + ((was * 5 + is) * s->kernel + tap / s->dilation) * s->channels;
+    return (const float *)s->weight +
+           ((was * 5 + is) * s->kernel + tap / s->dilation) * s->channels;
 }
 
 AT void NAME(stem)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
@@ -206,37 +224,39 @@ AT void NAME(stem)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
         const float *z = NAME(before)(q, s, i);
         for (int64_t o = delta_low(q, s->out)[i]; o < delta_high(q, s->out)[i]; o++)
             for (int64_t a = 0; a < q->alternatives; a++) {
-                float *out = delta_row(q, s->out, i, a, o);
-                const float *d = 0;
-                for (int64_t j = 0; j < q->length; j++) {
-                    const float *more = NAME(stem_tap)(q, s, i, a, j, o);
-                    if (!more) continue;
-                    if (d)
-                        for (int64_t c = 0; c < s->channels; c += LANES)
-                            STORE(out + c, ADD(LOAD(d + c), LOAD(more + c)));
-                    d = d ? out : more;
+                ELEMENT *out = NAME(row)(q, s->out, i, a, o);
+                uint64_t *bits = delta_mask(q, s->out, i, o);
+                const float *seen = z ? z + o * s->channels : 0;
+                const float *tap = NAME(stem_tap)(q, s, i, a, 0, o);
+                for (int64_t c = 0; c < s->channels; c += LANES) {
+                    VEC d = tap ? LOAD(tap + c) : SET(0.f);
+                    for (int64_t j = 1; j < q->length; j++) {
+                        const float *more = NAME(stem_tap)(q, s, i, a, j, o);
+                        if (more) d = ADD(d, LOAD(more + c));
+                    }
+                    NAME(finish)(s, seen, d, c, out, bits);
                 }
-                NAME(finish_row)(s, z ? z + o * s->channels : 0, d, out,
-                                 delta_mask(q, s->out, i, o));
             }
     }
 }
 
 /* the row of a value that holds result o, null outside its window */
-FN const float *NAME(row_at)(const delta_run_t *q, int64_t value, int64_t site, int64_t alt,
-                             int64_t row) {
+FN const ELEMENT *NAME(row_at)(const delta_run_t *q, int64_t value, int64_t site, int64_t alt,
+                               int64_t row) {
     if (row < delta_low(q, value)[site] || row >= delta_high(q, value)[site]) return 0;
-    return delta_row(q, value, site, alt, row);
+    return NAME(row)(q, value, site, alt, row);
 }
 
 AT void NAME(activate)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
     for (int64_t i = 0; i < sites; i++) {
         const float *z = NAME(before)(q, s, i);
         for (int64_t o = delta_low(q, s->out)[i]; o < delta_high(q, s->out)[i]; o++)
-            for (int64_t a = 0; a < q->alternatives; a++)
-                NAME(finish_row)(s, z ? z + o * s->channels : 0,
-                                 NAME(row_at)(q, s->x, i, a, o - s->before),
-                                 delta_row(q, s->out, i, a, o), delta_mask(q, s->out, i, o));
+            for (int64_t a = 0; a < q->alternatives; a++) {
+                const ELEMENT *x = NAME(row_at)(q, s->x, i, a, o - s->before);
+                for (int64_t c = 0; c < s->channels; c += LANES)
+                    NAME(finish)(s, z ? z + o * s->channels : 0, NAME(at)(x, c), c,
+                                 NAME(row)(q, s->out, i, a, o), delta_mask(q, s->out, i, o));
+            }
     }
 }
 
@@ -244,13 +264,11 @@ AT void NAME(add)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
     for (int64_t i = 0; i < sites; i++)
         for (int64_t o = delta_low(q, s->out)[i]; o < delta_high(q, s->out)[i]; o++)
             for (int64_t a = 0; a < q->alternatives; a++) {
-                const float *x = NAME(row_at)(q, s->x, i, a, o);
-                const float *y = NAME(row_at)(q, s->y, i, a, o);
-                float *out = delta_row(q, s->out, i, a, o);
-                if (x && y)
-                    for (int64_t c = 0; c < s->channels; c += LANES)
-                        STORE(out + c, ADD(LOAD(x + c), LOAD(y + c)));
-                NAME(finish_row)(s, 0, x && y ? out : x ? x : y, out, delta_mask(q, s->out, i, o));
+                const ELEMENT *x = NAME(row_at)(q, s->x, i, a, o);
+                const ELEMENT *y = NAME(row_at)(q, s->y, i, a, o);
+                for (int64_t c = 0; c < s->channels; c += LANES)
+                    NAME(finish)(s, 0, ADD(NAME(at)(x, c), NAME(at)(y, c)), c,
+                                 NAME(row)(q, s->out, i, a, o), delta_mask(q, s->out, i, o));
             }
 }
 
@@ -258,17 +276,12 @@ AT void NAME(concat)(const delta_run_t *q, const delta_step_t *s, int64_t sites)
     for (int64_t i = 0; i < sites; i++)
         for (int64_t o = delta_low(q, s->out)[i]; o < delta_high(q, s->out)[i]; o++)
             for (int64_t a = 0; a < q->alternatives; a++) {
-                const float *x = NAME(row_at)(q, s->x, i, a, o);
-                const float *y = NAME(row_at)(q, s->y, i, a, o);
-                float *out = delta_row(q, s->out, i, a, o);
-                uint64_t *bits = delta_mask(q, s->out, i, o);
-                for (int64_t c = 0; c < s->channels; c += LANES) {
-                    const float *from = c < s->channels_in ? x : y;
-                    VEC d = from ? LOAD(from + (c < s->channels_in ? c : c - s->channels_in))
-                                 : SET(0.f);
-                    STORE(out + c, d);
-                    bits[c / 64] |= CHANGED(d) << (c % 64);
-                }
+                const ELEMENT *x = NAME(row_at)(q, s->x, i, a, o);
+                const ELEMENT *y = NAME(row_at)(q, s->y, i, a, o);
+                for (int64_t c = 0; c < s->channels; c += LANES)
+                    NAME(finish)(s, 0, c < s->channels_in ? NAME(at)(x, c)
+                                                          : NAME(at)(y, c - s->channels_in),
+                                 c, NAME(row)(q, s->out, i, a, o), delta_mask(q, s->out, i, o));
             }
 }
 
@@ -281,18 +294,16 @@ AT void NAME(max_pool)(const delta_run_t *q, const delta_step_t *s, int64_t site
             int64_t first = o * s->stride - s->before, last = first + s->kernel;
             first = delta_max(first, 0), last = delta_min(last, s->length_in);
             for (int64_t a = 0; a < q->alternatives; a++) {
-                float *out = delta_row(q, s->out, i, a, o);
+                ELEMENT *out = NAME(row)(q, s->out, i, a, o);
                 uint64_t *bits = delta_mask(q, s->out, i, o);
                 for (int64_t c = 0; c < s->channels; c += LANES) {
                     VEC top = SET(-__builtin_inff());
                     for (int64_t r = first; r < last; r++) {
-                        const float *d = NAME(row_at)(q, s->x, i, a, r);
+                        const ELEMENT *d = NAME(row_at)(q, s->x, i, a, r);
                         VEC x = LOAD(seen + r * s->channels + c);
-                        top = MAX(top, d ? ADD(x, LOAD(d + c)) : x);
+                        top = MAX(top, d ? ADD(x, READ(d + c)) : x);
                     }
-                    VEC d = SUB(top, LOAD(best + o * s->channels + c));
-                    STORE(out + c, d);
-                    bits[c / 64] |= CHANGED(d) << (c % 64);
+                    NAME(finish)(s, 0, SUB(top, LOAD(best + o * s->channels + c)), c, out, bits);
                 }
             }
         }
@@ -305,17 +316,13 @@ AT void NAME(mean_pool)(const delta_run_t *q, const delta_step_t *s, int64_t sit
         for (int64_t o = delta_low(q, s->out)[i]; o < delta_high(q, s->out)[i]; o++) {
             int64_t first = o * s->stride - s->before;
             for (int64_t a = 0; a < q->alternatives; a++) {
-                float *out = delta_row(q, s->out, i, a, o);
+                ELEMENT *out = NAME(row)(q, s->out, i, a, o);
                 uint64_t *bits = delta_mask(q, s->out, i, o);
                 for (int64_t c = 0; c < s->channels; c += LANES) {
                     VEC sum = SET(0.f);
-                    for (int64_t r = first; r < first + s->kernel; r++) {
-                        const float *d = NAME(row_at)(q, s->x, i, a, r);
-                        if (d) sum = ADD(sum, LOAD(d + c));
-                    }
-                    sum = MUL(sum, SET(share[o]));
-                    STORE(out + c, sum);
-                    bits[c / 64] |= CHANGED(sum) << (c % 64);
+                    for (int64_t r = first; r < first + s->kernel; r++)
+                        sum = ADD(sum, NAME(at)(NAME(row_at)(q, s->x, i, a, r), c));
+                    NAME(finish)(s, 0, MUL(sum, SET(share[o])), c, out, bits);
                 }
             }
         }
@@ -333,7 +340,7 @@ AT void NAME(global_max)(const delta_run_t *q, const delta_step_t *s, int64_t si
             VEC top = MAX(LOAD(prefix + low * s->channels + c), LOAD(suffix + high * s->channels + c));
             for (int64_t r = low; r < high; r++)
                 top = MAX(top, ADD(LOAD(seen + r * s->channels + c),
-                                   LOAD(delta_row(q, s->x, site, a, r) + c)));
+                                   READ(NAME(row)(q, s->x, site, a, r) + c)));
             STORE(out + a * s->channels + c, SUB(top, LOAD(suffix + c)));
         }
 }
@@ -344,18 +351,18 @@ AT void NAME(global_mean)(const delta_run_t *q, const delta_step_t *s, int64_t s
         for (int64_t c = 0; c < s->channels; c += LANES) {
             VEC sum = SET(0.f);
             for (int64_t r = low; r < high; r++)
-                sum = ADD(sum, LOAD(delta_row(q, s->x, site, a, r) + c));
+                sum = ADD(sum, READ(NAME(row)(q, s->x, site, a, r) + c));
             STORE(out + a * s->channels + c, MUL(sum, SET(1.f / s->length_in)));
         }
 }
 
 /* the linear layer of the changed rows: rows are the taps of one result, A lanes at once */
 FN void NAME(flat_lanes)(const delta_run_t *q, const delta_step_t *s, int64_t site, int64_t alt,
-                         const float *w, int64_t pitch, float *out, const int A, const int NV) {
+                         const ELEMENT *w, int64_t pitch, float *out, const int A, const int NV) {
     const delta_value_t *in = q->values + s->x;
     int64_t low = delta_low(q, s->x)[site], high = delta_high(q, s->x)[site];
     VEC acc[24];
-    NAME(tile)(acc, delta_row(q, s->x, site, alt, low), in->rows * in->channels, 0, in->channels,
+    NAME(tile)(acc, NAME(row)(q, s->x, site, alt, low), in->rows * in->channels, 0, in->channels,
                w + low * in->channels * pitch, high - low, in->channels, pitch,
                delta_mask(q, s->x, site, low), 0, delta_words(in), A, 1, NV);
 #pragma GCC unroll 6
@@ -364,8 +371,8 @@ FN void NAME(flat_lanes)(const delta_run_t *q, const delta_step_t *s, int64_t si
         for (int v = 0; v < NV; v++) STORE(out + j * s->channels + v * LANES, acc[j * NV + v]);
 }
 
-FN void NAME(flat_site)(const delta_run_t *q, const delta_step_t *s, int64_t site, const float *w,
-                        int64_t pitch, float *out, const int NV) {
+FN void NAME(flat_site)(const delta_run_t *q, const delta_step_t *s, int64_t site,
+                        const ELEMENT *w, int64_t pitch, float *out, const int NV) {
     int64_t left = q->alternatives, alt = 0;
     if (left == 3) { NAME(flat_lanes)(q, s, site, 0, w, pitch, out, 3, NV); return; }
     for (; left >= 2; left -= 2, alt += 2)
@@ -376,15 +383,15 @@ FN void NAME(flat_site)(const delta_run_t *q, const delta_step_t *s, int64_t sit
 AT void NAME(flat)(const delta_run_t *q, const delta_step_t *s, int64_t sites, float *out) {
     for (int64_t block = 0; block < s->channels; block += DELTA_BLOCK) {
         int64_t pitch = delta_min(DELTA_BLOCK, s->channels - block);
-        const float *w = s->weight + block * s->length_in * s->channels_in;
+        const ELEMENT *w = (const ELEMENT *)s->weight + block * s->length_in * s->channels_in;
         for (int64_t i = 0; i < sites; i++)
             for (int64_t c = 0; c < pitch;) {
                 float *to = out + i * q->alternatives * s->channels + block + c;
                 if ((pitch - c) / LANES >= WIDEST) {
-                    NAME(flat_site)(q, s, i, w + c, pitch, to, WIDEST);
+                    NAME(flat_site)(q, s, i, w + c * PAIR, pitch, to, WIDEST);
                     c += WIDEST * LANES;
                 } else {
-                    NAME(flat_site)(q, s, i, w + c, pitch, to, 1);
+                    NAME(flat_site)(q, s, i, w + c * PAIR, pitch, to, 1);
                     c += LANES;
                 }
             }
@@ -394,9 +401,11 @@ AT void NAME(flat)(const delta_run_t *q, const delta_step_t *s, int64_t sites, f
 /* a window into a whole map that was zero */
 AT void NAME(map)(const delta_run_t *q, const delta_step_t *s, int64_t site, float *out) {
     int64_t low = delta_low(q, s->x)[site], high = delta_high(q, s->x)[site];
-    for (int64_t a = 0; a < q->alternatives; a++)
-        memcpy(out + (a * s->length_in + low) * s->channels, delta_row(q, s->x, site, a, low),
-               (high - low) * s->channels * sizeof(float));
+    for (int64_t a = 0; a < q->alternatives; a++) {
+        const ELEMENT *d = NAME(row)(q, s->x, site, a, low);
+        float *to = out + (a * s->length_in + low) * s->channels;
+        for (int64_t c = 0; c < (high - low) * s->channels; c += LANES) STORE(to + c, READ(d + c));
+    }
 }
 
 AT void NAME(delta_run)(const delta_run_t *whole) {
@@ -420,7 +429,7 @@ AT void NAME(delta_run)(const delta_run_t *whole) {
                 continue;
             }
             delta_ranges(q, s, sites);
-            delta_clear(q, s->out, sites);
+            delta_clear(q, s->out, sites, sizeof(ELEMENT));
             switch (s->kind) {
                 case DELTA_STEM: NAME(stem)(q, s, sites); break;
                 case DELTA_CONV: NAME(conv)(q, s, sites); break;
@@ -436,3 +445,9 @@ AT void NAME(delta_run)(const delta_run_t *whole) {
 
 #undef NAME
 #undef CHANGED
+#undef ELEMENT
+#undef PAIR
+#undef DOT
+#undef SPREAD
+#undef READ
+#undef WRITE

@@ -1,4 +1,4 @@
-from numpy import float32, int64, uint8, uint64
+from numpy import int64, uint8, uint64
 from numpy.typing import NDArray
 
 FIELDS: tuple[str, ...]
@@ -7,6 +7,7 @@ LANE: int
 BLOCK: int
 ALTERNATIVES: int
 
+def has_bfloat16() -> bool: ...
 def run(
     steps: NDArray[int64],
     values: NDArray[int64],
@@ -16,8 +17,9 @@ def run(
     row: NDArray[int64],
     start: NDArray[int64],
     inserted: NDArray[uint8],
-    data: NDArray[float32],
+    data: NDArray[uint8],
     masks: NDArray[uint64],
     ranges: NDArray[int64],
     chunk: int,
+    narrow: bool,
 ) -> None: ...

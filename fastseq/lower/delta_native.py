@@ -73,7 +73,7 @@ def _layout_refusals(chain: Chain) -> list[str]:
         summands = [layouts[i] for i in step.inputs]
         if step.function is ops.conv:
             summands = [layouts[step.inputs[1]], _plain(step.shape[0])] if summands[1:] else []
-        if summands and not np.array_equal(*summands):
+        if summands and not np.array_equal(summands[0], summands[1]):
             return [f"{step.name}: adds maps whose channels lie differently"]
     return []
 
@@ -108,10 +108,17 @@ def _width(layout: NDArray[np.int64]) -> int:
     return _padded(int(layout.max(initial=-1)) + 1)
 
 
-def _blocks(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return weights (..., cout) as blocks of 64 output channels, one after the other."""
+def _blocks(weight: NDArray[np.float32], *, narrow: bool) -> NDArray:
+    """Return weights (..., cin, cout) as blocks of 64 output channels, one after the other.
+
+    Narrow ones are bfloat16, two input channels beside each other.
+    """
     cuts = range(delta.BLOCK, weight.shape[-1], delta.BLOCK)
-    return np.concatenate([block.ravel() for block in np.split(weight, cuts, axis=-1)])
+    blocks = np.split(weight, cuts, axis=-1)
+    if not narrow:
+        return np.concatenate([block.ravel() for block in blocks])
+    pairs = [b.reshape(*b.shape[:-2], -1, 2, b.shape[-1]).swapaxes(-1, -2).ravel() for b in blocks]
+    return torch.from_numpy(np.concatenate(pairs)).bfloat16().view(torch.int16).numpy()
 
 
 def _numpy(x: Tensor) -> NDArray[np.float32]:
@@ -132,7 +139,7 @@ class _Geometry:
     """Where windows lie in the scratch for edits of one length and number of alternatives."""
 
     values: NDArray[np.int64]
-    floats: int
+    size: int
     words: int
     chunk: int
 
@@ -145,10 +152,12 @@ class NativeDeltas:
     chain : Chain
         One that `refusals` takes.
     table : float32, (5, channels)
+    narrow : bool
+        Whether differences are bfloat16, with float32 sums and references.
     """
 
-    def __init__(self, chain: Chain, table: Tensor) -> None:
-        self.chain, self.table = chain, table
+    def __init__(self, chain: Chain, table: Tensor, *, narrow: bool = False) -> None:
+        self.chain, self.table, self.narrow = chain, table, narrow
         self._layouts = _layouts(chain)
         self._held: list[NDArray] = []
         self._numbers = {0: 0}  # value of the chain -> native value
@@ -179,8 +188,8 @@ class NativeDeltas:
         return len(self._sources) - 1
 
     def _hold(self, array: NDArray) -> int:
-        """Keep an array of float32 and return its address."""
-        self._held.append(np.ascontiguousarray(array, np.float32))
+        """Keep an array and return its address."""
+        self._held.append(np.ascontiguousarray(array))
         return self._held[-1].ctypes.data
 
     def _emit(self, rows: list[dict[str, int]], number: int, step: Step) -> None:
@@ -241,19 +250,19 @@ class NativeDeltas:
         table[..., : step.shape[0]] = answer[None] - answer[:, None]
         return table
 
-    def _conv(self, step: Step) -> NDArray[np.float32]:
+    def _conv(self, step: Step) -> NDArray:
         weight = _numpy(step.arguments["weight"])
         layout = self._layouts[step.inputs[0]]
         padded = np.zeros((step.kernel, _width(layout), _padded(len(weight))), np.float32)
         padded[:, layout, : len(weight)] = weight.transpose(2, 1, 0)
-        return _blocks(padded)
+        return _blocks(padded, narrow=self.narrow)
 
-    def _flat(self, step: Step) -> NDArray[np.float32]:
+    def _flat(self, step: Step) -> NDArray:
         weight = _numpy(step.arguments["weight"])
         layout = self._layouts[step.inputs[0]]
         padded = np.zeros((step.length_in, _width(layout), _padded(len(weight))), np.float32)
         padded[:, layout, : len(weight)] = weight.transpose(1, 2, 0)
-        return _blocks(padded)
+        return _blocks(padded, narrow=self.narrow)
 
     def _new_geometry(self, length: int, alternatives: int) -> _Geometry:
         """Give every value a place in the scratch: values share a place when they never meet."""
@@ -272,15 +281,21 @@ class NativeDeltas:
                 guard[x] = max(guard[x], (lines - 1) * row[at["stride"]])
         widest = [int((windows[i][1] - windows[i][0]).max()) for i in self._sources]  # type: ignore[index]
         rows = np.array(widest) + 2 * guard
-        floats = rows * self._widths * alternatives
+        sizes = rows * self._widths * alternatives
         words = rows * -(-np.array(self._widths) // 64)
-        place, sizes = self._places(last, floats, words)
-        total = sum(size for size, _ in sizes)
-        chunk = int(np.clip(SCRATCH_BYTES // max(1, 4 * total), 1, MOST_SITES))
-        data = np.cumsum([0, *(chunk * size for size, _ in sizes)])
-        masks = np.cumsum([0, *(chunk * size for _, size in sizes)])
+        place, room = self._places(last, sizes, words)
+        total = self._bytes * sum(size for size, _ in room)
+        chunk = int(np.clip(SCRATCH_BYTES // max(1, total), 1, MOST_SITES))
+        data = np.cumsum([0, *(chunk * size for size, _ in room)])
+        masks = np.cumsum([0, *(chunk * size for _, size in room)])
         values = np.stack([self._widths, rows, guard, data[place], masks[place]], axis=1)
-        return _Geometry(values.astype(np.int64), int(data[-1]), int(masks[-1]), chunk)
+        size = self._bytes * (int(data[-1]) + delta.LANE)
+        return _Geometry(values.astype(np.int64), size, int(masks[-1]), chunk)
+
+    @property
+    def _bytes(self) -> int:
+        """Of one difference."""
+        return 2 if self.narrow else 4
 
     def _places(
         self, last: NDArray, floats: NDArray, words: NDArray
@@ -392,7 +407,7 @@ class NativeDeltas:
         delta.run(
             self._table, geometry.values, prepared.addresses, where, prepared.reference.codes,
             np.ascontiguousarray(sites.row), np.ascontiguousarray(sites.start),
-            np.ascontiguousarray(sites.inserted), *scratch, geometry.chunk,
+            np.ascontiguousarray(sites.inserted), *scratch, geometry.chunk, self.narrow,
         )  # fmt: skip
         self._pool.append(scratch)
 
@@ -401,11 +416,11 @@ class NativeDeltas:
         numbers = 2 * geometry.chunk * len(geometry.values)
         with suppress(IndexError):  # another thread may take the last
             data, masks, ranges = self._pool.pop()
-            enough = len(data) >= geometry.floats and len(masks) >= geometry.words
+            enough = len(data) >= geometry.size and len(masks) >= geometry.words
             if enough and len(ranges) >= numbers:
                 return data, masks, ranges
         return (
-            np.empty(geometry.floats + delta.LANE, np.float32),
+            np.empty(geometry.size, np.uint8),
             np.empty(geometry.words + 1, np.uint64),
             np.empty(numbers, np.int64),
         )

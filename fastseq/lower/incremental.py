@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
-from fastseq._native import cpu
+from fastseq._native import cpu, delta
 from fastseq.arrays import UNKNOWN, Codes
 from fastseq.lower import chain as chains
 from fastseq.lower import ops
@@ -33,9 +33,10 @@ BEHIND_WALL = 64
 MOST_FLOATS = 1 << 24
 # `resolve` thinks in bytes, of which a core moves about as many a second as this many operations
 OPERATIONS = 64
-# speed over PyTorch's on full maps: of differences; of full maps by Winograd's products and by the
+# speed over PyTorch's on full maps: of differences, and how much bfloat16 adds to it and to full
+# maps by direct sums; of full maps by Winograd's products and by the
 # other native convolutions; what a reference, kept open, takes beside a pass by direct sums
-NATIVE_RATE, TORCH_RATE = 1.6, 0.5
+NATIVE_RATE, TORCH_RATE, NARROW = 1.6, 0.5, 1.6
 FEWER_PRODUCTS, DIRECT, OPEN = 2.1, 1.25, 1.6
 NATIVE_STEP, TORCH_STEP, EDIT_OPERATIONS = 5e6, 12e6, 6e4
 
@@ -67,6 +68,9 @@ class DeltaEngine:
         Calls of `fastseq.lower.ops`, or of PyTorch; one placeholder (n, channels, length).
     table : float32, (5, channels)
         The model's input channels at each code.
+    precision : {"float32", "bfloat16"}
+        Of differences; sums and references are float32 in either. What PyTorch carries, or a
+        processor that multiplies no bfloat16, stays in float32.
     threads : int, optional
         Sequences run at once; by the size of the job where not given.
     native : bool
@@ -80,6 +84,8 @@ class DeltaEngine:
         Where mutants begin to run in full, and why.
     slow : list of str
         Why PyTorch carries the differences; empty where native code does.
+    wide : list of str
+        Why differences are float32 although bfloat16 was asked for.
     shape : tuple of int
         Of one answer.
     """
@@ -89,6 +95,7 @@ class DeltaEngine:
         graph: fx.GraphModule,
         table: Tensor,
         *,
+        precision: str = "float32",
         threads: int | None = None,
         native: bool = True,
     ) -> None:
@@ -101,8 +108,21 @@ class DeltaEngine:
         (answer,) = next(iter(reversed(graph.graph.nodes))).args
         self.shape: tuple[int, ...] = tuple(answer.meta["shape"])
         self.slow = refusals(self.chain) if native else ["native code was not wanted"]
+        self.precision = precision
+        self.wide = self._too_wide()
         self._references = References(self.chain, table, native_layers=native)
-        self._deltas = (TorchDeltas if self.slow else NativeDeltas)(self.chain, table)
+        self._deltas = TorchDeltas(self.chain, table) if self.slow else NativeDeltas(
+            self.chain, table, narrow=self._is_narrow
+        )  # fmt: skip
+
+    def _too_wide(self) -> list[str]:
+        if self.precision == "float32" or self.slow:
+            return self.slow if self.precision != "float32" else []
+        return [] if delta.has_bfloat16() else ["the processor multiplies no bfloat16"]
+
+    @property
+    def _is_narrow(self) -> bool:
+        return self.precision != "float32" and not self.wide
 
     def effects(
         self,
@@ -248,6 +268,7 @@ class DeltaEngine:
         full = self._forward_cost
         changed = self.bound.delta - self.bound.suffix
         rate, step = (TORCH_RATE, TORCH_STEP) if self.slow else (NATIVE_RATE, NATIVE_STEP)
+        rate *= NARROW if self._is_narrow else 1
         each = changed / rate + self.bound.suffix
         together = self._together if edits < EDITS_ALONE else 1
         reference = OPEN * self.bound.full / (DIRECT if self._references.is_native else 1)
@@ -283,7 +304,8 @@ class DeltaEngine:
             f"{known.window / 1e6:.3g} by windows, {known.delta / 1e6:.3g} by differences",
             f"{edits} edits of a sequence: at most {known.gain(edits, window=True):.3g}x by "
             f"windows, {known.gain(edits):.3g}x by differences, {cost.gain:.3g}x expected",
-            f"differences are carried by {by}",
+            f"differences are {'bfloat16' if self._is_narrow else 'float32'}, carried by {by}",
+            *(f"not bfloat16: {reason}" for reason in self.wide),
             *self.walls,
         ]
 

@@ -164,9 +164,9 @@ class Plan(Forward):
         """Why differences cannot be carried through this plan; empty where they can."""
         if self.graph is None:
             return [f"the model was not lowered: {self.unlowered}"]
-        if self.obstacles and (self.device.type != "cpu" or self.precision != "float32"):
-            return [f"differences run in float32 on the CPU or in GPU kernels, the plan in "
-                    f"{self.precision} on {self.device} without them"]  # fmt: skip
+        if self.obstacles and self.device.type != "cpu":
+            return [f"differences run on the CPU or in GPU kernels, the plan on {self.device} "
+                    "without them"]  # fmt: skip
         return self.delta_engine("+").reasons
 
     def incremental_pays(self, edits: int) -> bool:
@@ -181,7 +181,7 @@ class Plan(Forward):
         table = self.input_spec.table(strand)
         if self.on_kernels:
             return WindowEngine(graph, table, self.precision, self.device)
-        return DeltaEngine(graph, table)
+        return DeltaEngine(graph, table, precision=self.precision)
 
     def gradient(self, codes: Codes, *, task: int = 0, strand: Strand = "+") -> NDArray[np.float32]:
         """Return the gradient of one task's score before the activation, at each base and channel.

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fastseq.arrays import Codes
 from fastseq.errors import PrecisionError
-from fastseq.lower.plan import Plan
+from fastseq.lower.plan import Engine, Plan
 from fastseq.models.specs import OutputScale
 from fastseq.run import views as viewed
 from fastseq.run.views import Views
@@ -53,12 +54,13 @@ def check_precision(
     left: int = 0,
     length: int | None = None,
     scale: OutputScale = "output",
+    engine: Engine = "full",
 ) -> PrecisionReport | None:
     """Return how well the plans' precision keeps effects; None where all run in float32.
 
     Parameters
     ----------
-    plans, rows, edits, views, left, length, scale
+    plans, rows, edits, views, left, length, scale, engine
         As for `fastseq.run.views.effects`; evenly spaced edits are compared.
 
     Raises
@@ -72,7 +74,7 @@ def check_precision(
         return None
     picked = np.unique(np.linspace(0, len(edits) - 1, SAMPLE).astype(int))
     sample = edits.take(picked)
-    options = {"left": left, "length": length, "scale": scale}
+    options: dict[str, Any] = {"left": left, "length": length, "scale": scale, "engine": engine}
     found = viewed.effects(plans, rows, sample, views, **options).deltas.ravel()
     exact = [plan.in_float32() for plan in plans]
     truth = viewed.effects(exact, rows, sample, views, **options).deltas.ravel()

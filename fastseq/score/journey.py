@@ -133,7 +133,9 @@ class Journey:
         rows, placed = self._rows[block], edits.moved(self.moved)
         seen: dict[str, Any] = {"left": self._left, "length": self._length, "scale": self._scale}
         if not self._checked:
-            self.precision = check_precision(self.plans, rows, placed, self._views, **seen)
+            self.precision = check_precision(
+                self.plans, rows, placed, self._views, engine=self.engine, **seen
+            )
             self._checked = True
         keeps = keeps_length(placed)
         if self.engine == "full" or keeps.all():

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+import fastseq
 from fastseq._native import cpu
+from fastseq._native import delta as native
 from fastseq.lower.capture import capture
 from fastseq.lower.delta_native import ACTIVATIONS
 from fastseq.lower.incremental import DeltaEngine
@@ -260,6 +262,70 @@ def test_neighbours_order_and_threads_change_no_bit(name):
         )
         np.testing.assert_array_equal(y[0], together[0][r])
         np.testing.assert_array_equal(alone, together[1][mine])
+
+
+bfloat16 = pytest.mark.skipif(not native.has_bfloat16(), reason="no bfloat16 in the processor")
+
+
+@bfloat16
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "norm over channels"])
+def test_bfloat16_differences_keep_the_leading_digits(name):
+    graph, codes = built(name)
+    row, start, inserted, _ = substitutions(codes[:1])
+    some = np.random.default_rng(0).random(len(row)) < 200 / len(row)
+    edits = row[some], start[some], inserted[some], np.arange(some.sum() + 1)
+    ref, true = effects(graph, TABLE, codes[:1], *edits)
+    engine = DeltaEngine(graph, TABLE, precision="bfloat16")
+    y, fast = engine.effects(codes[:1], *edits)
+    assert engine.wide == engine.slow
+    np.testing.assert_allclose(y, ref, rtol=1e-4, atol=1e-5 * np.abs(ref).max())
+    error, size = np.abs(fast - true), np.abs(true)
+    assert np.sqrt((error**2).mean() / (size**2).mean()) < 0.02
+    large = size > np.median(size)
+    assert (np.sign(fast) == np.sign(true))[large].all()
+
+
+@bfloat16
+@given(networks(**NATIVE, walls=True), st.integers(0, 99))
+def test_bfloat16_differences_change_with_no_neighbour_and_no_thread(graph, seed):
+    codes = sequences(2, length_of(graph), seed)
+    row, start, inserted, _ = substitutions(codes)
+    narrow = [DeltaEngine(graph, TABLE, precision="bfloat16", threads=n) for n in (1, 2)]
+    _, one = narrow[0].effects(codes, row, start, inserted, np.arange(len(row) + 1))
+    mine = np.flatnonzero(row == 1)
+    edits = row[mine] * 0, start[mine], inserted[mine], np.arange(len(mine) + 1)
+    _, alone = narrow[1].effects(codes[1:], *edits)
+    np.testing.assert_array_equal(alone, one[mine])
+    same = (row[:5], start[:5], codes[row[:5], start[:5]], np.arange(6))
+    assert not narrow[0].effects(codes, *same)[1].any()
+
+
+def test_without_bfloat16_differences_are_float32_and_say_so():
+    graph, codes = built("residual")
+    edits = substitutions(codes)
+    before = cpu.use("portable")
+    try:
+        engine = DeltaEngine(graph, TABLE, precision="bfloat16")
+        _, asked = engine.effects(codes, *edits)
+        _, plain = DeltaEngine(graph, TABLE).effects(codes, *edits)
+    finally:
+        cpu.use(before)
+    assert "not bfloat16: the processor multiplies no bfloat16" in engine.explain(9)
+    np.testing.assert_array_equal(asked, plain)
+
+
+@bfloat16
+def test_plans_in_bfloat16_carry_differences_and_report_what_they_cost():
+    torch.manual_seed(3)
+    model = Residual().eval()
+    codes = sequences(2, 45, letters=4)
+    plan = fastseq.lower(model, length=45, device="cpu", precision="bfloat16")
+    assert "differences are bfloat16" in plan.explain_ism()
+    found = fastseq.saturation_mutagenesis(plan, codes, engine="incremental")
+    true = fastseq.saturation_mutagenesis(model, codes, engine="full")
+    assert found.precision.error < 0.02
+    assert found.precision.large_flips == 0
+    np.testing.assert_allclose(found.effect, true.effect, atol=0.02 * np.abs(true.effect).max())
 
 
 def few_edits(codes, seed=0):
