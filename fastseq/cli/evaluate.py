@@ -9,6 +9,7 @@ import fastseq
 from fastseq._lazy import load
 from fastseq.cli import evaluate_each
 from fastseq.cli.evaluate_challenge import as_lines, judge_subsets, subsets_of
+from fastseq.cli.evaluate_profiles import judge_profiles
 from fastseq.cli.shared.columns import choose_columns
 from fastseq.cli.shared.files import TABLES, OutputName
 from fastseq.cli.shared.genome import as_table, genome_options, rows_of_genome
@@ -96,6 +97,8 @@ def command(
       fastseq evaluate -m model.safetensors --data promoters.tsv.gz --threshold 0.5
       fastseq evaluate -m a.safetensors -m b.safetensors --data test.tsv --each --fit-on val
       fastseq evaluate -m model.safetensors --data test.tsv --subsets challenge/ --bootstrap 10000
+      fastseq evaluate -m bpnet.safetensors --bed peaks.bed --fasta genome.fa --bigwig atac.bw \\
+          --length 2114 --profile 1000 --valid-chroms chr9 --test-chroms chr8
     """
     if subsets is None and (bootstrap or position_column):
         raise click.UsageError("--bootstrap and --position-column need --subsets")
@@ -103,6 +106,14 @@ def command(
         raise click.UsageError("--fit-on needs --each")
     rows = rows_of_genome(data, options, seed)
     where = data or "the genome"
+    if rows is not None and rows.targets.ndim == 3:
+        if each or subsets is not None or threshold is not None:
+            raise click.UsageError("--each, --subsets and --threshold are for one number a row")
+        folds = {"fold": np.full(len(rows), "all") if rows.fold is None else rows.fold}
+        named = "fold" if rows.fold is not None else None
+        judged, _, _ = _folds(load("pandas").DataFrame(folds), named, fold, None, where)
+        judge_profiles(models, rows, judged, output, options)
+        return
     table: Any = read_table(where, text=[sequence_column or "seq"]) if rows is None else None
     table = as_table(rows) if table is None else table
     named = [target_column] if target_column else []

@@ -1,6 +1,6 @@
 """Coverage of windows, from bigWig files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -58,17 +58,61 @@ def coverage(
     """
     if statistic not in STATISTICS:
         raise OptionError(f"statistic={statistic!r}; expected one of {', '.join(STATISTICS)}")
+    summed = STATISTICS[statistic]
+    found = [summed(values) for values in _windows(path, chroms, starts, length)]
+    return np.array(found, np.float32)
+
+
+def profiles(
+    path: str | PathLike[str],
+    chroms: Iterable[str],
+    starts: Iterable[int],
+    length: int,
+    *,
+    stretch: int = 1,
+) -> np.ndarray:
+    """Return the sums of every stretch of windows of a bigWig file.
+
+    Parameters
+    ----------
+    path, chroms, starts, length
+        As `coverage` takes them.
+    stretch : int
+        Bases that are summed to one number; it divides the length.
+
+    Returns
+    -------
+    float32, (n, length // stretch)
+
+    Raises
+    ------
+    MissingFileError, FormatError, ContigError, MissingExtraError
+        As `coverage`.
+    OptionError
+        The length is no multiple of the stretch.
+    """
+    if stretch < 1 or length % stretch:
+        raise OptionError(f"{length} bp do not fall into stretches of {stretch} bp")
+    found = [
+        values.reshape(-1, stretch).sum(1).astype(np.float32)
+        for values in _windows(path, chroms, starts, length)
+    ]
+    return np.stack(found) if found else np.empty((0, length // stretch), np.float32)
+
+
+def _windows(
+    path: str | PathLike[str], chroms: Iterable[str], starts: Iterable[int], length: int
+) -> Iterator[np.ndarray]:
+    """Yield the values of each window, float64 (length,), 0 where there is none."""
     bigtools = load("pybigtools")
     if not Path(path).is_file():
         raise MissingFileError(f"there is no bigWig {path}")
-    summed = STATISTICS[statistic]
     try:
         file = bigtools.open(str(path))
     except (bigtools.BBIReadError, ValueError) as error:
         raise FormatError(f"{path} is no bigWig: {error}") from error
     with file:
         there = file.chroms()
-        found = []
         for chrom, start in zip(chroms, starts):
             if chrom not in there:
                 raise ContigError(f"{path} has no contig {chrom!r}; it has {listed([*there])}")
@@ -77,5 +121,4 @@ def coverage(
             if end > begin:
                 inside = file.values(chrom, begin, end, fillna=0.0)
                 values[begin - int(start) : end - int(start)] = inside
-            found.append(summed(values))
-    return np.array(found, np.float32)
+            yield values

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastseq.errors import OptionError, TableError
 from fastseq.io.bed import read_bed
-from fastseq.io.bigwig import Statistic, coverage
+from fastseq.io.bigwig import Statistic, coverage, profiles
 from fastseq.io.fasta import PADDED, Genome, listed
 from fastseq.learn.dataset import Labelled
 
@@ -23,6 +23,8 @@ def from_genome(
     length: int,
     bigwig: "str | PathLike[str] | Sequence[str | PathLike]" = (),
     statistic: Statistic = "mean",
+    profile: int = 0,
+    stretch: int = 1,
     valid: Sequence[str] = (),
     test: Sequence[str] = (),
     drop: Sequence[str] = (),
@@ -43,6 +45,9 @@ def from_genome(
         1, and windows that meet none are 0.
     statistic : {"mean", "sum", "log_sum", "max"}
         See `fastseq.io.bigwig.coverage`.
+    profile, stretch : int
+        Instead of one number, the coverage of the so many middle bases, summed over stretches of
+        so many: targets are (n, tasks, profile // stretch).
     valid, test, drop : sequence of str
         Chromosomes to validate on, to keep for a test, and to leave out; the rest train. Without
         ``valid``, `fastseq.train` draws rows to validate on.
@@ -73,6 +78,12 @@ def from_genome(
             f"length={length}, background={background}; expected 1 or more, and some background "
             "where there is no bigWig to give the labels"
         )
+    alone = not tracks or statistic != "mean"
+    if not 0 <= profile <= length or (profile and alone) or (stretch != 1 and not profile):
+        raise OptionError(
+            f"profile={profile}, stretch={stretch} of length={length}; expected a profile of at "
+            "most the length, a bigWig, and no statistic beside it"
+        )
     genome = fasta if isinstance(fasta, Genome) else Genome.open(fasta)
     everywhere = read_bed(bed)
     _check_chromosomes(everywhere, valid, test, drop)
@@ -90,7 +101,13 @@ def from_genome(
         empty = _background(genome, regions, contigs, length, background, rng)
         contigs, starts = (np.concatenate(pair) for pair in zip((contigs, starts), empty))
     names = [genome.names[contig] for contig in contigs]
-    labels = [coverage(track, names, starts, length, statistic=statistic) for track in tracks]
+    middle = profile or length
+    inner = starts + (length - middle) // 2
+    labels = [
+        profiles(track, names, inner, profile, stretch=stretch) if profile
+        else coverage(track, names, starts, length, statistic=statistic)
+        for track in tracks
+    ]  # fmt: skip
     fold = None
     if valid:
         words = {name: "val" for name in valid} | {name: "test" for name in test}

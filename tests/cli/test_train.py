@@ -50,6 +50,28 @@ def test_a_genome_with_coverage_trains_and_is_evaluated_on_the_held_out_chromoso
     assert found["rows"] == 26  # 13 regions and as many windows without one
 
 
+def test_profiles_of_coverage_are_learned_predicted_and_judged(run, genome):
+    held = ("--valid-chroms", "chr9", "--test-chroms", "chr8")
+    tracks = (*genome, "--bigwig", "atac.bw", "--profile", 20, *held)
+    sizes = ("--size", "channels=4", "--size", "layers=1", "--epochs", 1)
+    done = run(
+        "train", *tracks, "--model", "bpnet", "--recipe", "bpnet", *sizes, "-o", "m.safetensors"
+    )
+    assert done.exit_code == 0, done.output
+    judged = run("evaluate", *tracks, "-m", "m.safetensors", "-o", "counts.tsv", "--json")
+    assert judged.exit_code == 0, judged.output
+    found = json.loads(judged.stdout)
+    assert found["rows"] == 26
+    assert 0 < found["jsd"] < 1
+    table = pd.read_csv("counts.tsv", sep="\t")
+    assert table.columns.tolist() == ["name", "y_atac", "y_hat_atac"]
+    r = np.corrcoef(*np.log1p(table[["y_atac", "y_hat_atac"]].to_numpy().T))[0, 1]
+    assert found["pearson"] == pytest.approx(r, abs=1e-4)
+    refused = run("evaluate", *tracks, "-m", "m.safetensors", "--threshold", 0.5)
+    assert refused.exit_code == 2
+    assert "one number a row" in refused.stderr
+
+
 def test_regions_alone_make_a_classifier(run, genome):
     done = run("train", *genome, *NETWORK, "--split", "random:.7/.3", "--seed", 3)
     assert done.exit_code == 0, done.output

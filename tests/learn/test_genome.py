@@ -76,6 +76,21 @@ def test_other_statistics(files, statistic):
     assert (other >= mean).all()
 
 
+def test_profiles_are_the_middles_of_the_windows(files):
+    folder, _, regions = files
+    options = {"bigwig": [folder / "atac.bw"] * 2, "length": 60, "background": 0}
+    rows = from_genome(folder / "peaks.bed", folder / "genome.fa", profile=20, stretch=4, **options)
+    assert rows.targets.shape == (len(rows), 2, 5)
+    middles = [
+        (name, (start + end) // 2) for name, start, end in regions
+        if 30 <= (start + end) // 2 <= SIZES[name] - 30
+    ]  # fmt: skip
+    for (name, middle), labels in zip(middles, rows.targets, strict=True):
+        bases = [value(name, middle - 10 + at) for at in range(20)]
+        wanted = np.reshape(bases, (5, 4)).sum(1)
+        np.testing.assert_array_equal(labels, [wanted, wanted])
+
+
 def test_background_meets_no_region_and_no_unknown_base(files):
     folder, codes, regions = files
     options = {"length": 60, "background": 2.0, "drop": ["chrY"]}
@@ -118,6 +133,14 @@ def test_what_does_not_fit_is_named(files, tmp_path):
         ({"background": 500.0}, OptionError, "has room for"),
         ({"length": 5000}, TableError, "no window of 5000 bp"),
         ({"bigwig": bed}, FormatError, "is no bigWig"),
+        ({"profile": 20}, OptionError, "profile=20, stretch=1 of length=60; expected .* a bigWig"),
+        ({"stretch": 2}, OptionError, "expected a profile"),
+        ({"profile": 61, "bigwig": bed}, OptionError, "at most the length"),
+        (
+            {"profile": 20, "stretch": 3, "bigwig": folder / "atac.bw"},
+            OptionError,
+            "stretches of 3",
+        ),
         ({"bigwig": tmp_path / "none.bw"}, MissingFileError, "no bigWig"),
         ({"bigwig": folder / "atac.bw", "statistic": "mode"}, OptionError, "statistic='mode'"),
     ):

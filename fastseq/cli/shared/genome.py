@@ -10,7 +10,7 @@ from fastseq._lazy import load
 STATISTICS = ["mean", "sum", "log_sum", "max"]
 NAMES = (
     "bed", "fasta", "bigwig", "length", "statistic", "valid_chroms", "test_chroms", "drop_chroms",
-    "background",
+    "background", "profile", "stretch",
 )  # fmt: skip
 
 
@@ -22,6 +22,10 @@ def genome_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--drop-chroms", metavar="NAMES", help="Chromosomes to leave out: chrY,chrM."),
         click.option("--test-chroms", metavar="NAMES", help="Chromosomes to hold back: chr8."),
         click.option("--valid-chroms", metavar="NAMES", help="Chromosomes to validate on: chr9."),
+        click.option("--stretch", type=click.IntRange(1), default=1, show_default=True,
+                     help="Bases of a profile that are summed to one number."),
+        click.option("--profile", type=click.IntRange(1), metavar="BP",
+                     help="Coverage of so many middle bases, each by itself (bpnet, basenji)."),
         click.option("--statistic", type=click.Choice(STATISTICS), default="mean",
                      show_default=True, help="What of the coverage is the label."),
         click.option("--length", type=click.IntRange(1), default=1000, show_default=True,
@@ -54,8 +58,10 @@ def rows_of_genome(data: str | None, options: dict[str, Any], seed: int) -> Any:
         use: [name for name in (given.pop(f"{use}_chroms") or "").split(",") if name]
         for use in ("valid", "test", "drop")
     }
-    bed, fasta = given.pop("bed"), given.pop("fasta")
-    return load("fastseq.learn.genome").from_genome(bed, fasta, seed=seed, **given, **chroms)
+    bed, fasta, profile = given.pop("bed"), given.pop("fasta"), given.pop("profile") or 0
+    return load("fastseq.learn.genome").from_genome(
+        bed, fasta, seed=seed, profile=profile, **given, **chroms
+    )
 
 
 def as_table(rows: Any) -> Any:
