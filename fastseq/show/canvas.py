@@ -114,6 +114,11 @@ def shade(axes: "Sequence[Axes]", spans: Iterable[Span]) -> None:
             )
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many letters, the last one an ellipsis where it was longer."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def columns_of(table: Table, *needed: str) -> dict[str, np.ndarray]:
     """Return a table's columns as arrays; the ``needed`` ones must be among them."""
     if not hasattr(table, "keys"):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastseq._lazy import load
 from fastseq.errors import ShapeError
-from fastseq.show.canvas import BLUE, GREEN, GREY, ORANGE
+from fastseq.show.canvas import BLUE, GREEN, GREY, ORANGE, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,7 +81,7 @@ def _steps(plan: Any) -> dict[str, tuple[str, str, str, list[str]]]:
             word = word.partition(", native")[0].partition("  ")[0]
             color = ORANGE if as_it_is else BLUE if how.startswith("conv") else GREEN
             sources = _sources(node, steps) or ["input"]
-            steps[node.name] = (_shortened(word), shape, color, sources)
+            steps[node.name] = (shortened(word, 46), shape, color, sources)
     last = list(steps)[-1]
     steps["output"] = (f"{target.activation}, {target.scale}", ", ".join(target.tasks[:3]), GREY,
                        [last])  # fmt: skip
@@ -119,7 +119,3 @@ def _join(
     corners = [(right, start[1]), (rail, start[1]), (rail, end[1]), end]
     path = load("matplotlib.path").Path([(x, y + height / 2) for x, y in corners])
     axes.add_patch(patches.FancyArrowPatch(path=path, **style))
-
-
-def _shortened(text: str, most: int = 46) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

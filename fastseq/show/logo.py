@@ -8,6 +8,7 @@ import numpy as np
 
 from fastseq._lazy import load
 from fastseq.arrays import Codes, check
+from fastseq.show.canvas import AMBER, BLUE, GREEN, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 LETTERS = "ACGT"
 
-# Okabe and Ito's palette: apart for every common form of colour blindness
-COLORS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
+COLORS = {"A": GREEN, "C": BLUE, "G": AMBER, "T": ORANGE}
 
 
 @cache

@@ -18,6 +18,7 @@ from fastseq.show.canvas import (
     palette,
     panels,
     shade,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def variant_lollipops(
             )
     axes.axhline(0, color="black", linewidth=0.6)
     for i in np.argsort(-abs(effect), kind="stable")[:label_top]:
-        text = f"{_short(columns['ref'][shown][i])}>{_short(columns['alt'][shown][i])}"
+        text = ">".join(shortened(str(columns[at][shown][i]), 6) for at in ("ref", "alt"))
         # beside its head: labels of neighbours, one below the other, stay apart
         left = pos[i] > 0.85 * pos.max() + 0.15 * pos.min()
         axes.annotate(
@@ -134,8 +135,3 @@ def _kinds(ref: np.ndarray, alt: np.ndarray) -> np.ndarray:
     one = (before == 1) & (after == 1)
     kinds = ["SNV", "insertion", "deletion"]
     return np.select([one, after > before, before > after], kinds, "other")
-
-
-def _short(allele: object, most: int = 6) -> str:
-    text = str(allele)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
