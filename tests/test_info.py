@@ -1,7 +1,10 @@
 """What is said of the build and the machine is what runs."""
 
 import json
+import re
 import sys
+import tomllib
+from pathlib import Path
 
 import numpy as np
 
@@ -39,3 +42,12 @@ def test_what_plans_fuse_is_said_for_both_kinds_of_device():
     assert cpu.current() in on_cpu
     assert "conv1d" in on_gpu
     assert "PyTorch sees no GPU" in on_gpu or on_gpu.endswith("here, too")
+
+
+def test_one_version_is_told_everywhere():
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert fastseq.__version__ == project["version"]
+    cited = re.search(r"^version: (.*)$", (root / "CITATION.cff").read_text(), re.M)
+    assert cited[1] == project["version"]
+    assert f"## {project['version']}" in (root / "CHANGELOG.md").read_text()
