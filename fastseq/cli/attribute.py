@@ -7,10 +7,17 @@ import click
 import numpy as np
 
 import fastseq
-from fastseq.cli.shared.given import OTHERWISE, Lowered, given_options, read_given, write_explained
+from fastseq.cli.shared.files import TABLES, OutputName
+from fastseq.cli.shared.given import (
+    OTHERWISE,
+    Lowered,
+    explained_option,
+    given_options,
+    read_given,
+    write_explained,
+)
 from fastseq.cli.shared.options import (
     models_option,
-    output_option,
     running_options,
     seed_option,
 )
@@ -27,7 +34,7 @@ METHODS = ["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_s
 @verb("attribute", resumes=are_shards, otherwise=OTHERWISE)
 @models_option
 @given_options
-@output_option("-", ".npz with the maps, folder/ or .zarr of shards, or a table (.tsv, .parquet).")
+@explained_option
 @click.option(
     "--method",
     type=click.Choice(METHODS),
@@ -48,8 +55,12 @@ METHODS = ["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_s
     show_default=True,
     help="Shuffles of a sequence, or draws of noise.",
 )
-@click.option("--modisco", metavar="FOLDER", help="Also write ohe.npz and shap.npz there.")
-@click.option("--seqlets", metavar="FILE", help="Also write the spans that stand out, as a table.")
+@click.option(
+    "--modisco", metavar="FOLDER", type=OutputName(folders=True),
+    help="Also write ohe.npz and shap.npz there.",
+)  # fmt: skip
+@click.option("--seqlets", metavar="FILE", type=OutputName(TABLES),
+              help="Also write the spans that stand out, as a table.")  # fmt: skip
 @seed_option
 @running_options
 def command(

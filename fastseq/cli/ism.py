@@ -13,6 +13,7 @@ from fastseq.cli.shared.given import (
     OTHERWISE,
     Given,
     Lowered,
+    explained_option,
     given_options,
     read_given,
     write_explained,
@@ -20,7 +21,6 @@ from fastseq.cli.shared.given import (
 from fastseq.cli.shared.options import (
     engine_option,
     models_option,
-    output_option,
     running_options,
     view_options,
 )
@@ -35,7 +35,7 @@ from fastseq.show.logo import LETTERS
 @verb("ism", resumes=are_shards, otherwise=OTHERWISE)
 @models_option
 @partial(given_options, required=False)
-@output_option("-", ".npz with the maps, folder/ or .zarr of shards, or a table (.tsv, .parquet).")
+@explained_option
 @click.option("--start", type=int, help="First position to mutate, 0-based; all otherwise.")
 @click.option("--end", type=int, help="First position not to mutate.")
 @click.option(
@@ -103,7 +103,7 @@ def edited(models: Any, given: Given, edits: str, options: dict[str, Any]) -> di
     names = np.array(given.names, object)
     kind, _, distance = edits.partition(":")
     if kind == "pairs":
-        if distance and not distance.isdigit():
+        if distance and not (distance.isascii() and distance.isdigit()):
             raise OptionError(f"--edits {edits}: {distance!r} is no number of bp")
         most = int(distance) if distance else None
         return paired(fastseq.epistasis(models, given.codes, max_distance=most, **options), names)

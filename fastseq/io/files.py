@@ -144,7 +144,8 @@ def replacing(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
 
     The temporary file is flushed to disk before the rename and removed when the block fails, so
-    that a reader finds the old file or the whole new one.
+    that a reader finds the old file or the whole new one. A device or a pipe is never replaced:
+    its own path is yielded. Through a link, what it leads to is replaced.
 
     Raises
     ------
@@ -154,8 +155,14 @@ def replacing(path: PathLike) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise UnreadableFileError(f"{path}: cannot be written: it is a folder")
+    special = path.exists() and not path.is_file()
+    # a link keeps its place, and what it leads to is replaced
+    path = path.resolve() if path.is_symlink() and not special else path
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
+        if special:
+            yield path
+            return
         try:
             yield temporary
             handle = os.open(temporary, os.O_RDONLY)

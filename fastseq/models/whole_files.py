@@ -12,8 +12,10 @@ def write_whole(path: Path, content: bytes) -> Path:
     Raises
     ------
     UnreadableFileError
-        The folder cannot be written.
+        The folder cannot be written, or the path is a folder, a device or a pipe.
     """
+    if path.exists() and not path.is_file():
+        raise UnreadableFileError(f"{path} cannot be written: it is no file that can be replaced")
     try:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:

@@ -34,7 +34,7 @@ class OutputName(FileName):
     endings : sequence of str
         Those it may have besides none; empty allows all.
     folders : bool
-        Whether a name with / behind it is a folder to fill.
+        Whether a folder may be named: with / behind it, or one that is there.
     """
 
     def __init__(self, endings: Sequence[str] = (), *, folders: bool = False) -> None:
@@ -56,7 +56,7 @@ class OutputName(FileName):
             return name
         if self.endings and path.suffix and not name.endswith(self.endings):
             raise OptionError(f"{name}: expected a name ending in {', '.join(self.endings)}")
-        if self.endings and path.is_dir():
+        if self.endings and path.is_dir() and not self.folders:
             raise UnreadableFileError(f"{name}: cannot be written: it is a folder")
         if path.suffix and not path.parent.is_dir():
             raise UnreadableFileError(
@@ -107,4 +107,4 @@ def _named(ctx: click.Context) -> Iterator[tuple[click.Parameter, str]]:
 
 
 def _called(param: click.Parameter) -> str:
-    return param.opts[0] if isinstance(param, click.Option) else str(param.metavar)
+    return max(param.opts, key=len) if isinstance(param, click.Option) else str(param.metavar)

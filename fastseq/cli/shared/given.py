@@ -9,7 +9,8 @@ import numpy as np
 
 from fastseq._lazy import load
 from fastseq.arrays import Codes
-from fastseq.cli.shared.options import sequence_options
+from fastseq.cli.shared.files import TABLES
+from fastseq.cli.shared.options import output_option, sequence_options
 from fastseq.cli.shared.sequences import read_checked
 from fastseq.cli.shared.verb import done, quiet
 from fastseq.errors import FormatError, OptionError
@@ -61,6 +62,12 @@ class Lowered:
             {"model": model, "precision": plan.precision, "device": str(plan.device)}
             for model, plan in zip(self._models, self._plans)
         ]
+
+
+explained_option = output_option(
+    "-", ".npz with the maps, folder/ or .zarr of shards, or a table (.tsv, .parquet).",
+    endings=[".npz", ".zarr", *TABLES], folders=True,
+)  # fmt: skip
 
 
 class Given(NamedTuple):
