@@ -1,11 +1,12 @@
 """A training on disk: the best model so far, and beside it the state to go on from."""
 
+import glob
+import io
 import json
-import os
 import zlib
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,10 +14,33 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from fastseq.errors import OptionError, ResumeError
+from fastseq.learn.feed import Feed
+from fastseq.learn.parallel import World
+from fastseq.learn.recipes import Recipe
 from fastseq.models import checkpoints
+from fastseq.models.specs import InputSpec, TargetSpec
+from fastseq.models.whole_files import write_whole
 
-if TYPE_CHECKING:
-    from fastseq.learn.loop import Run
+
+class Training(Protocol):
+    """What is kept of a training, and what tells it from others."""
+
+    model: Any
+    recipe: Recipe
+    seed: int
+    world: World
+    device: torch.device
+    path: Path | None
+    input: InputSpec
+    head: TargetSpec
+    feed: Feed
+    labels: np.ndarray
+    train_rows: np.ndarray
+    val_rows: np.ndarray
+    history: list[dict]
+    best: dict
+    best_weights: dict[str, Tensor]
+    restored: dict | None
 
 
 def copy(model: nn.Module) -> dict[str, Tensor]:
@@ -25,7 +49,7 @@ def copy(model: nn.Module) -> dict[str, Tensor]:
 
 
 def keep(
-    run: "Run", opt: torch.optim.Optimizer, average: AveragedModel | None, stage_begin: int
+    run: Training, opt: torch.optim.Optimizer, average: AveragedModel | None, stage_begin: int
 ) -> None:
     """Write the state after an epoch, and the model when that epoch is the best so far.
 
@@ -41,23 +65,22 @@ def keep(
         "average": None if average is None else average.state_dict(),
         "stage_begin": stage_begin,
     }
-    target = _beside(run.path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    torch.save(state, temporary)
-    os.replace(temporary, target)
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_whole(_beside(run.path), content.getvalue())
     # the state first: a model without one cannot go on
     if run.best is run.history[-1]:
         _save_best(run, run.path, finished=False)
 
 
-def finish(run: "Run") -> None:
+def finish(run: Training) -> None:
     """Write the finished model; its state is no longer needed."""
     if run.path is not None and not run.world.rank:
         _save_best(run, run.path, finished=True)
         _beside(run.path).unlink(missing_ok=True)
 
 
-def restore(run: "Run") -> None:
+def restore(run: Training) -> None:
     """Take up the state on disk, or the finished run; nothing where there is neither.
 
     Raises
@@ -70,6 +93,10 @@ def restore(run: "Run") -> None:
     if run.path is None:
         raise OptionError("resume=True needs path=, the checkpoint of the run to go on with")
     beside = _beside(run.path)
+    if not run.world.rank:
+        # what a killed process was writing
+        for left in run.path.parent.glob(f".{glob.escape(run.path.name)}.*"):
+            left.unlink(missing_ok=True)
     if beside.exists():
         try:
             state = torch.load(beside, run.device, weights_only=True)
@@ -90,7 +117,7 @@ def restore(run: "Run") -> None:
 
 
 def take_up(
-    run: "Run", opt: torch.optim.Optimizer, average: AveragedModel | None, stage_begin: int
+    run: Training, opt: torch.optim.Optimizer, average: AveragedModel | None, stage_begin: int
 ) -> None:
     """Give the optimizer its state back, when the run broke off inside this very stage."""
     state, run.restored = run.restored, None
@@ -104,7 +131,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".state")
 
 
-def _training(run: "Run", *, finished: bool) -> dict:
+def _training(run: Training, *, finished: bool) -> dict:
     return {
         "recipe": run.recipe.to_dict(),
         "seed": run.seed,
@@ -115,14 +142,14 @@ def _training(run: "Run", *, finished: bool) -> dict:
     }
 
 
-def _save_best(run: "Run", path: Path, *, finished: bool) -> None:
+def _save_best(run: Training, path: Path, *, finished: bool) -> None:
     now = copy(run.model)
     run.model.load_state_dict(run.best_weights)
     checkpoints.save(run.model, path, training=_training(run, finished=finished))
     run.model.load_state_dict(now)
 
 
-def _take_history(run: "Run", training: dict, where: Path) -> None:
+def _take_history(run: Training, training: dict, where: Path) -> None:
     if training.get("fingerprint") != _fingerprint(run):
         raise ResumeError(
             f"{where} belongs to a run of other rows, model, recipe or seed; give another path "
@@ -131,7 +158,7 @@ def _take_history(run: "Run", training: dict, where: Path) -> None:
     run.history, run.best = training["history"], training["best"]
 
 
-def _fingerprint(run: "Run") -> str:
+def _fingerprint(run: Training) -> str:
     """Return what a run must share with its state: recipe, seed, model, specs, rows, folds."""
     about = [run.recipe.to_dict(), run.seed, getattr(run.model, "name", None)]
     about += [getattr(run.model, "sizes", None), run.input.to_dict(), run.head.to_dict()]

@@ -1,6 +1,7 @@
 """`train`: data, labels and a network brought together, then the loop."""
 
 import os
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from fastseq.errors import CheckpointError, LengthError, MissingFileError, OptionError
+from fastseq.errors import (
+    CheckpointError,
+    LengthError,
+    MissingFileError,
+    OptionError,
+    UnreadableFileError,
+)
 from fastseq.learn import dataset, recipes, saved, targets
 from fastseq.learn.dataset import BadRows, Labelled
 from fastseq.learn.loop import Run
@@ -123,6 +130,8 @@ def train(
     ------
     TableError, TargetError, ShapeError, LengthError, OptionError
         Data, labels or options that do not fit, before any training.
+    MissingFileError, UnreadableFileError
+        The checkpoint's folder is not there or cannot be written; nothing was trained.
     DivergenceError
         The loss left the finite numbers; the model keeps the weights of its best epoch.
     ResumeError
@@ -264,5 +273,11 @@ def _check_path(path: "str | os.PathLike[str]", model: nn.Module) -> None:
             f"path={os.fspath(path)!r} asks for a checkpoint, but a {type(model).__name__} that "
             "fastseq.models.build did not make cannot be rebuilt from one; train without path"
         )
-    if not Path(path).parent.is_dir():
-        raise MissingFileError(f"there is no folder {Path(path).parent} for the checkpoint")
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise MissingFileError(f"there is no folder {folder} for the checkpoint")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise UnreadableFileError(f"{path} cannot be written: {folder}: {reason}") from error
