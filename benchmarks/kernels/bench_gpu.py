@@ -4,18 +4,27 @@
     TRITON_INTERPRET=1 python -m benchmarks.kernels.bench_gpu --smoke --output smoke.json
 
 Needs PyTorch, Triton and this folder (``PYTHONPATH=kernels`` where nothing is installed). Sections
-run in order of worth and the file is rewritten after each row, so a lease that ends early loses
+run in order of worth and the file is rewritten around each row, so a lease that ends early loses
 only what came last: ceilings of the card; plans of four networks against eager and channels-last
 PyTorch, in large, odd and small batches; every layer checked against float64, timed, held against
 its roofline and PyTorch's two ways; mutants; training; torch.compile and TensorRT; other launch
 configurations, the best of which are written down. A figure stands only above a check that passed.
+
+The work is done in a child process. A figure that kills it, poisons its CUDA context or hangs is
+written down as such, and another child goes on behind it: what is already in the file stays.
+
+Estimated for an H200, from compile times and 70 ms a figure: ceilings and networks 2 minutes,
+layers 2, mutants and training 1.5; compilers take what is left of 8.
 """
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,16 +38,22 @@ from torch import Tensor, nn
 
 from benchmarks.kernels.nets import NETS, Flat, Net, Plain
 from benchmarks.kernels.shapes import BASES, LAYERS, Layer
+from benchmarks.rivals import plain_loop
 from benchmarks.run import RESULTS, Case, Rival, stamp
 from fastseq.learn.train import train
 from fastseq.lower.gpu import captured, in_parts
 from fastseq.lower.plan import Plan
+from fastseq.models.registry import build
 from fastseq.sequence.edits import Edits
+from fastseq.sequence.encode import decode
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # a whole network in bfloat16, each layer rounding once more: this, or twice PyTorch's own error
 # where a head that sums to nearly nothing makes that larger
 NET_TOLERANCE = 2e-2
+# exit code of a child whose CUDA context an error has spoilt; seconds without a row that are a
+# hang; seconds after the last start that end any figure, so that all stays under ten minutes
+POISONED, HANGS, GRACE = 3, 200.0, 100.0
 
 
 def cases(size: str) -> Iterator[Case]:
@@ -88,38 +103,70 @@ def settled(call: Callable[[], object]) -> object:
 class Report:
     """Rows so far, in a file that is complete at every moment."""
 
-    def __init__(self, path: Path, seconds: float, smoke: bool):
+    def __init__(self, path: Path, seconds: float, *, smoke: bool = False, goes_on: bool = False):
         self.path, self.smoke = path, smoke
         self.deadline = time.monotonic() + seconds
-        self.head = stamp("python -m benchmarks.kernels.bench_gpu") | {
+        self.head = stamp("python -m benchmarks.run kernels --gpu") | {
             "gpu": torch.cuda.get_device_name() if DEVICE.type == "cuda" else "none: interpreted",
             "cuda": torch.version.cuda,
             "torch": torch.__version__,
             "triton": triton.__version__,
         }
-        self.rows: list[dict] = []
+        self.head["machine"]["gpu"] = self.head["gpu"]
+        self.rows: list[dict] = json.loads(path.read_text())["rows"] if goes_on else []
 
-    def add(self, section: str, name: str, figure: Callable[[], dict]) -> dict | None:
-        """Record what ``figure`` returns, or why it could not."""
-        if time.monotonic() > self.deadline:
+    def known(self, section: str, name: str) -> dict | None:
+        """Return a figure's row, None where it has not been begun."""
+        return next((r for r in self.rows if (r["section"], r["name"]) == (section, name)), None)
+
+    def write(self) -> None:
+        """Write the file anew, all of it or not at all."""
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps({**self.head, "rows": self.rows}, indent=1) + "\n")
+        part.replace(self.path)
+
+    def add(
+        self, section: str, name: str, figure: Callable[[], dict], *, again: bool = False
+    ) -> dict | None:
+        """Record what ``figure`` returns, or why it could not.
+
+        A figure that stands in the file, as one that killed an earlier process does, is not tried
+        a second time, unless it worked and ``again`` says that its doing is needed here.
+        """
+        known = self.known(section, name)
+        if known is not None:
+            self.rows.remove(known)
+        if known is not None and (not again or "error" in known):
+            row = known
+        elif time.monotonic() > self.deadline:
             row = {"section": section, "name": name, "error": "not reached in the time given"}
         else:
-            try:
-                row = {"section": section, "name": name, **figure()}
-            except Exception as error:  # one figure lost must not cost the others
-                row = {
-                    "section": section,
-                    "name": name,
-                    "error": f"{type(error).__name__}: {error}",
-                }
+            row = {"section": section, "name": name}
+            self.rows.append(row | {"error": "the process ended in it"})
+            self.write()
+            self.rows.pop()
+            row = self.tried(row, figure)
         # JSON has no NaN: a smoke test has no times
         row = {k: None if v != v else v for k, v in row.items()}
         self.rows.append(row)
-        self.path.write_text(json.dumps({**self.head, "rows": self.rows}, indent=1) + "\n")
-        values = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}"
-                           for k, v in row.items() if k not in ("section", "name"))  # fmt: skip
-        print(f"{section:9} {name:72} {values[:300]}", flush=True)
+        self.write()
+        if known is None:
+            values = "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}"
+                               for k, v in row.items() if k not in ("section", "name"))  # fmt: skip
+            print(f"{section:9} {name:72} {values[:300]}", flush=True)
+        if "CUDA error" in row.get("error", "") and known is None:
+            os._exit(POISONED)  # no later call of this process would work
         return None if "error" in row else row
+
+    def tried(self, row: dict, figure: Callable[[], dict]) -> dict:
+        """Return a row with its figure's values, or with its error."""
+        try:
+            found = row | figure()
+            if DEVICE.type == "cuda":
+                torch.cuda.synchronize()  # a fault of this figure must not show in the next
+            return found
+        except Exception as error:  # one figure lost must not cost the others
+            return row | {"error": f"{type(error).__name__}: {error}"}
 
     def propose(self, tables: dict[str, list[dict]]) -> None:
         """Write launch configurations beside the results."""
@@ -236,6 +283,18 @@ def layers(report: Report, roof: dict[str, float]) -> list[Layer]:
     return right
 
 
+def contest_of(report: Report, net: Net) -> Contest | None:
+    """Return a network lowered and ready, None where that failed."""
+    made = []
+
+    def lowered() -> dict:
+        made.append(Contest.of(net, 1 if report.smoke else 65536))
+        return {"n": made[0].n, "torch_error_l2": made[0].own}
+
+    report.add("network", f"{net.name}: lowered", lowered, again=True)
+    return made[0] if made else None
+
+
 def networks(report: Report) -> list[Contest]:
     """Time plans of the networks, on device and from host memory, beside PyTorch's ways.
 
@@ -244,7 +303,8 @@ def networks(report: Report) -> list[Contest]:
     contests = []
     # a smoke test takes two, small; tests/kernels/test_nets.py has them all
     for net in [net.small() for net in NETS[:2]] if report.smoke else NETS:
-        contest = Contest.of(net, 1 if report.smoke else 65536)
+        if (contest := contest_of(report, net)) is None:
+            continue
         contests.append(contest)
         # an L2 of 50 MB holds the input and the output of 1,024 x 110 x 64 in bfloat16
         for parts in sorted({contest.n, *(m for m in (512, 1024, 4096) if m < contest.n)}):
@@ -286,7 +346,11 @@ def compiled(report: Report, contests: list[Contest]) -> None:
 
 def mutants(report: Report, contests: list[Contest]) -> None:
     """Time the effects of every substitution, each engine that runs here."""
-    for contest in contests:
+    shapes = [contest for contest in contests if not contest.name.startswith("LegNet")]
+    if not report.smoke:  # its aim is at the challenge's length
+        net = replace(NETS[-1], name="LegNet optimised 110 bp", length=110)
+        shapes += filter(None, [contest_of(report, net)])
+    for contest in shapes:
         length = contest.codes.shape[1]
         rows = contest.codes[: 1 if report.smoke else max(1, 2**20 // (3 * length))].cpu().numpy()
         edits = Edits.substitutions(rows, 0, 1 if report.smoke else length)
@@ -302,20 +366,39 @@ def mutants(report: Report, contests: list[Contest]) -> None:
 
 
 def training(report: Report) -> None:
-    """Time an epoch of LegNet."""
-    rows, sizes = (64, {"stem": 16, "widths": (16,)}) if report.smoke else (65536, {})
-    codes = random(rows, 20 if report.smoke else 110, dtype=torch.uint8).cpu().numpy() % 4
-    labels = codes.astype("float32").mean(1)
+    """Time epochs of LegNet and DREAM-RNN, ours and as most people write them."""
+    small = {"legnet": {"stem": 16, "widths": (16,)}, "dream_rnn": {}}
+    for name in ("legnet",) if report.smoke else small:
+        rows = 64 if report.smoke else 65536
+        sizes = small[name] if report.smoke else {}
+        length = 20 if report.smoke else 110
+        codes = random(rows, length, dtype=torch.uint8).cpu().numpy() % 4
+        labels = codes.astype("float32").mean(1)
 
-    def figure() -> dict:
-        with torch.inference_mode(False), torch.enable_grad():
-            result = train("legnet", (codes, labels), validation=(codes[:32], labels[:32]),
-                           sizes=sizes, epochs=1 if report.smoke else 2, device=DEVICE,
-                           progress=False, flanks="none")  # fmt: skip
-        seconds = result.history[-1]["seconds"]
-        return {"n": rows, "seconds": seconds, "sequences_per_second": rows / seconds}
+        def ours(name=name, codes=codes, labels=labels, sizes=sizes) -> dict:
+            with torch.inference_mode(False), torch.enable_grad():
+                result = train(name, (codes, labels), validation=(codes[:32], labels[:32]),
+                               sizes=sizes, epochs=1 if report.smoke else 2, device=DEVICE,
+                               progress=False, flanks="none")  # fmt: skip
+            return epoch(len(codes), result.history[-1]["seconds"])
 
-    report.add("training", "an epoch of legnet", figure)
+        def theirs(name=name, codes=codes, labels=labels, sizes=sizes) -> dict:
+            few = len(codes) // 8  # a row of theirs takes the more part of a millisecond
+            with torch.inference_mode(False), torch.enable_grad():
+                net = build(name, length=codes.shape[1], **sizes)
+                more = net.input_spec.channels - 4  # of strand and flags, which the strings lack
+                net = nn.Sequential(nn.ConstantPad2d((0, 0, 0, more), 0.0), net).to(DEVICE)
+                begin = time.perf_counter()
+                plain_loop.epoch(net, decode(codes[:few]), labels[:few], 256)
+            return epoch(few, time.perf_counter() - begin)
+
+        report.add("training", f"an epoch of {name}", ours)
+        report.add("training", f"an epoch of {name}: DataLoader over strings", theirs)
+
+
+def epoch(rows: int, seconds: float) -> dict:
+    """Return a row's values."""
+    return {"n": rows, "seconds": seconds, "sequences_per_second": rows / seconds}
 
 
 def configurations(report: Report, right: list[Layer]) -> None:
@@ -338,7 +421,7 @@ def configurations(report: Report, right: list[Layer]) -> None:
                 return {"config": config, "ms": ms, "tflops": layer.operations(n) / ms / 1e9,
                         "tbs": layer.traffic(n) / ms / 1e9}  # fmt: skip
 
-            changed = {k: v for k, v in config.items() if committed[k] != v}
+            changed = {k: config.get(k) for k, v in committed.items() if config.get(k) != v}
             row = report.add("config", f"{layer} {changed or 'committed'}", figure)
             if row and row["ms"]:
                 base = base or row["ms"]
@@ -365,7 +448,9 @@ def best_of(gains: dict[tuple[str, str], dict[str, list[float]]]) -> dict[str, l
             continue
         for row in rows:
             if {k: v for k, v in row.items() if k != "when"} == json.loads(committed):
-                row |= json.loads(best)
+                when = {"when": row["when"]} if "when" in row else {}
+                row.clear()
+                row.update(when | json.loads(best))
     return tables
 
 
@@ -385,10 +470,12 @@ def taken(layer: Layer, tensors: list, options: dict) -> dict:
 def neighbours(config: dict) -> list[dict]:
     """Return the configuration itself and those with one value halved or doubled."""
     bounds = {"BM": (16, 256), "BN": (32, 128), "BK": (16, 128), "BL": (8, 128), "BC": (32, 256),
-        "ROWS": (64, 256),
-              "num_warps": (2, 8), "num_stages": (1, 4)}  # fmt: skip
+              "ROWS": (64, 256), "num_warps": (2, 8), "num_stages": (1, 4)}  # fmt: skip
     found = [config]
     for name, value in config.items():
+        if name == "described":
+            found.append({key: v for key, v in config.items() if key != name})
+            continue
         low, high = bounds[name]
         near = (value - 1, value + 1) if name == "num_stages" else (value // 2, value * 2)
         found += [config | {name: other} for other in near if low <= other <= high]
@@ -401,18 +488,8 @@ def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
     return table[codes.long()].transpose(1, 2).contiguous()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--output", type=Path, default=RESULTS / "kernels.gpu.json")
-    parser.add_argument("--seconds", type=float, default=480, help="start nothing new after this")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, in Triton's interpreter")
-    asked = parser.parse_args()
-    if DEVICE.type == "cpu" and not (asked.smoke and triton.knobs.runtime.interpret):
-        told = "PyTorch sees no GPU here, so there is nothing to time; "
-        print(told + "TRITON_INTERPRET=1 with --smoke tries the command itself", file=sys.stderr)
-        return 0
-    report = Report(asked.output, asked.seconds, asked.smoke)
-    print(f"{report.head['gpu']}, launches of {launch.architecture(DEVICE)}", flush=True)
+def sections(report: Report) -> None:
+    """Add all figures, those of most worth first."""
     with torch.inference_mode():
         roof = ceilings(report)
         contests = networks(report)
@@ -421,9 +498,51 @@ def main() -> int:
         training(report)
         compiled(report, contests)
         configurations(report, right)
-    failed = [row["name"] for row in report.rows if "relative error" in row.get("error", "")]
-    print(f"{len(report.rows)} rows in {asked.output}; wrong: {', '.join(failed) or 'none'}")
-    return bool(failed)
+
+
+def supervised(output: Path, seconds: float, options: list[str]) -> None:
+    """Run children until one comes to the end, each behind the figure that its elder died of."""
+    deadline, goes_on, stood = time.monotonic() + seconds, [], -1
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    output.unlink(missing_ok=True)
+    while True:
+        left = str(max(deadline - time.monotonic(), 0))
+        command = [sys.executable, "-m", "benchmarks.kernels.bench_gpu", "--child", "--output",
+                   output, "--seconds", left, *options, *goes_on]  # fmt: skip
+        child, begun = subprocess.Popen(command, env=environment), time.time()
+        while child.poll() is None:
+            time.sleep(0.2)
+            last = max(begun, output.stat().st_mtime if output.exists() else 0)
+            if time.time() - last > HANGS or time.monotonic() > deadline + GRACE:
+                child.kill()
+        rows = len(json.loads(output.read_text())["rows"]) if output.exists() else 0
+        if child.returncode == 0 or rows <= stood or time.monotonic() > deadline:
+            return
+        print(f"exit code {child.returncode}; another process goes on", flush=True)
+        goes_on, stood = ["--goes-on"] * output.exists(), rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=RESULTS / "kernels.gpu.json")
+    parser.add_argument("--seconds", type=float, default=480, help="start nothing new after this")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, in Triton's interpreter")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--goes-on", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if DEVICE.type == "cpu" and not (asked.smoke and triton.knobs.runtime.interpret):
+        told = "PyTorch sees no GPU here, so there is nothing to time; "
+        print(told + "TRITON_INTERPRET=1 with --smoke tries the command itself", file=sys.stderr)
+        return 0
+    if asked.child:
+        sections(Report(asked.output, asked.seconds, smoke=asked.smoke, goes_on=asked.goes_on))
+        return 0
+    print(f"launches of {launch.architecture(DEVICE)}", flush=True)
+    supervised(asked.output, asked.seconds, ["--smoke"] if asked.smoke else [])
+    rows = json.loads(asked.output.read_text())["rows"] if asked.output.exists() else []
+    failed = [row["name"] for row in rows if "relative error" in row.get("error", "")]
+    print(f"{len(rows)} rows in {asked.output}; wrong: {', '.join(failed) or 'none'}")
+    return bool(failed) or not rows
 
 
 if __name__ == "__main__":

@@ -29,9 +29,10 @@ def epoch(net: nn.Module, seqs: list[str], labels, batch_size: int) -> float:
     """Return the mean loss of one epoch of training."""
     loader = DataLoader(Promoters(seqs, labels), batch_size, shuffle=True)
     optimizer, total = torch.optim.AdamW(net.parameters(), 1e-3), 0.0
+    device = next(net.parameters()).device
     net.train()
     for x, y in loader:
-        loss = F.mse_loss(net(x)[:, 0], y)
+        loss = F.mse_loss(net(x.to(device))[:, 0], y.to(device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
