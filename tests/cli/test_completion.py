@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,13 +38,43 @@ def test_verbs_are_completed_without_importing_them(monkeypatch):
     assert [item.value for item in found][: len(VERBS)] == list(VERBS)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_shell_takes_what_is_printed(run, tmp_path, shell):
+# each shell is given what is printed, and asked what it would offer for these words
+ASKED = {
+    "bash": "source ./completion; COMP_WORDS=(fastseq {words}); COMP_CWORD={last};"
+    ' _fastseq_completion fastseq; printf "%s\\n" "${{COMPREPLY[@]}}"',
+    # the widgets of zsh work in its line editor only: here they print what they are given
+    "zsh": "compdef() {{ : }}; _describe() {{ print -l -- ${{(P)3}} }};"
+    " compadd() {{ print -l -- ${{(P)@[-1]}} }}; source ./completion;"
+    " words=(fastseq {words}); CURRENT=$(({last} + 1)); _fastseq_completion",
+    "fish": 'source ./completion; complete --do-complete "fastseq {words}"',
+}
+
+
+@pytest.mark.parametrize("shell", ASKED)
+def test_the_shell_offers_what_it_was_told(run, tmp_path, shell):
     script = run("--completion", shell)
     assert script.exit_code == 0
     assert "_FASTSEQ_COMPLETE" in script.stdout
     if not shutil.which(shell):
-        pytest.skip(f"no {shell} here to read it")
-    path = tmp_path / "completion"
-    path.write_text(script.stdout)
-    assert subprocess.run([shell, "-n", path]).returncode == 0
+        pytest.skip(f"no {shell} here to run it")
+    (tmp_path / "completion").write_text(script.stdout)
+    command = tmp_path / "bin/fastseq"
+    command.parent.mkdir()
+    command.write_text(
+        f"#!{sys.executable}\nfrom fastseq.cli.main import main\nmain(prog_name='fastseq')\n"
+    )
+    command.chmod(0o755)
+    path = f"{command.parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "HOME": str(tmp_path)}
+
+    def offers(*words):
+        asked = ASKED[shell].format(words=" ".join(words), last=len(words))
+        done = subprocess.run(
+            [shell, "-c", asked], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.stderr == ""
+        return {re.split(r"[:\t]", line)[0] for line in done.stdout.splitlines()}
+
+    assert offers("exp") == {"export"}
+    assert "--canonical" in offers("kmers", "--can")
+    assert {"L//2", "L//2-1"} <= offers("score", "--anchor", "L")
