@@ -10,6 +10,7 @@ setup: .venv/setup
 
 # a change of the declared packages installs again; a change of native code only rebuilds it
 .venv/setup: pyproject.toml setup.py constraints.txt $(wildcard csrc/* csrc/include/*)
+	@echo "installing into .venv: minutes the first time, and gigabytes with PyTorch for a GPU"
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	python -m pip install -q --disable-pip-version-check -c constraints.txt \
 		$(if $(filter %.toml %.txt,$?),-e '.[$(EXTRAS)]',--no-deps -e .)
