@@ -102,16 +102,22 @@ def width_of(length: int) -> float:
 
 
 def shade(axes: "Sequence[Axes]", spans: Iterable[Span]) -> None:
-    """Shade stretches on all axes and write their labels above the first."""
-    for span in spans:
+    """Shade stretches on all axes; write their labels above the first, those that meet higher."""
+    left, right = axes[0].get_xlim()
+    letter = 0.07 * (right - left) / axes[0].get_figure().get_size_inches()[0]
+    ends: list[float] = []
+    for span in sorted(spans, key=lambda span: span[:2]):
         start, end = span[0] - 0.5, span[1] - 0.5
         for panel in axes:
             panel.axvspan(start, end, color=PURPLE, alpha=0.18, linewidth=0, zorder=0)
         if len(span) > 2:
-            place = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom"}
+            middle, half = (start + end) / 2, letter * len(span[2]) / 2
+            level = next((n for n, taken in enumerate(ends) if taken <= middle - half), len(ends))
+            ends[level : level + 1] = [middle + half]
             axes[0].annotate(
-                span[2], ((start + end) / 2, 1.0), fontsize="x-small", annotation_clip=True, **place
-            )
+                span[2], (middle, 1.0), (0, 8 * level), ("data", "axes fraction"), "offset points",
+                ha="center", va="bottom", fontsize="x-small", annotation_clip=True,
+            )  # fmt: skip
 
 
 def shortened(text: str, most: int) -> str:

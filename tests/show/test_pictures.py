@@ -79,6 +79,13 @@ def test_heat_map_shows_the_effects_and_marks_the_reference():
     assert low == -high == -abs(MAPS).max()
 
 
+def test_labels_of_neighbouring_spans_stand_one_above_the_other():
+    spans = [(0, 2, "a motif of a long name"), (6, 8, "YY1"), (1, 3, "NFYA")]
+    panel = show.logos(CODES, MAPS, spans=spans).axes[0]
+    heights = {text.get_text(): text.xyann[1] for text in panel.texts}
+    assert heights == {"a motif of a long name": 0, "NFYA": 8, "YY1": 0}
+
+
 def test_training_curve_marks_the_lowest_validation_loss():
     history = {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.5, 1.8]}
     (axes,) = show.training_curve(history).axes
