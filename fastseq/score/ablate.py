@@ -123,7 +123,7 @@ def ablate(
     journey = Journey(model, codes, draws / step, running, span=(start, end))
     make = partial(shuffles, n=n, k=k, seed=seed) if by == "shuffle" else ablations
     span = {"step": step, "start": journey.start, "end": journey.end}
-    starts = ablations(codes[:1], width, **span).start
+    starts = ablations(np.zeros((1, codes.shape[1]), np.uint8), width, **span).start
     shape = (len(codes), len(journey.tasks), len(starts), draws)
     y_ref, effect = np.empty(shape[:2], np.float32), np.empty(shape, np.float32)
     for block in blocks(len(codes), BLOCK, progress=running.progress, label="ablate"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
@@ -30,7 +31,7 @@ from fastseq.score.gradients import (
 from fastseq.score.gradients import baselines as baselines_of
 from fastseq.score.ism import saturation_mutagenesis
 from fastseq.score.predict import as_rows
-from fastseq.score.sharded import STEP, write_sharded
+from fastseq.score.sharded import STEP, check_output, write_sharded
 
 Method = Literal["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_shap"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -225,12 +226,18 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are its op
     >>> attribute(head, "ACGT").observed.shape
     (1, 4)
     """
+    check_output(output, names, resume)
     codes = as_rows(seqs)
     options = {"device": device, "precision": precision, "batch_size": batch_size}
     if method not in METHODS:
         raise OptionError(f"method={method!r}; expected one of {', '.join(METHODS)}")
-    if n < 1 or steps < 1 or not noise >= 0:
-        raise OptionError(f"n={n}, steps={steps}, noise={noise}; expected n and steps above 0")
+    for label, number, least in (
+        ("n", n, 1), ("steps", steps, 1), ("seed", seed, 0), ("row_offset", row_offset, 0)
+    ):  # fmt: skip
+        if not isinstance(number, Integral) or number < least:
+            raise OptionError(f"{label}={number!r}; expected a whole number of at least {least}")
+    if not 0 <= noise < np.inf:
+        raise OptionError(f"noise={noise}; expected a finite number, not below 0")
     mutants = 3 * codes.size if method == "ism" else 0
     plans = lower_all(model, length=codes.shape[1], sequences=mutants, **options)
     number = _task(plans[0], task)
@@ -334,8 +341,8 @@ def _task(plan: Plan, task: int | str | None) -> int:
     tasks = plan.target_spec.tasks
     if task is None and len(tasks) == 1:
         return 0
-    if isinstance(task, int) and 0 <= task < len(tasks):
-        return task
+    if isinstance(task, Integral) and not isinstance(task, bool) and 0 <= task < len(tasks):
+        return int(task)
     if task in tasks:
         return tasks.index(task)
     raise OptionError(f"task={task!r}; the model answers {', '.join(tasks)}: choose one")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def epistasis(
     Raises
     ------
     OptionError
-        A distance below 1.
+        A distance below 1, or of half a base.
 
     Notes
     -----
@@ -97,9 +98,9 @@ def epistasis(
     True
     """
     codes, running = as_rows(seqs), Running(**options)
-    if max_distance is not None and max_distance < 1:
-        raise OptionError(f"max_distance={max_distance}; expected at least 1")
-    reach = codes.shape[1] if max_distance is None else max_distance
+    if max_distance is not None and not (isinstance(max_distance, Integral) and max_distance > 0):
+        raise OptionError(f"max_distance={max_distance!r}; expected a whole number of at least 1")
+    reach = min(codes.shape[1], codes.shape[1] if max_distance is None else max_distance)
     journey = Journey(model, codes, 4.5 * reach, running, span=(start, end))
     first, last = journey.start, journey.end
     span, shape = last - first, (len(codes), len(journey.tasks))

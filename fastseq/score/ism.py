@@ -19,7 +19,7 @@ from fastseq.run.precision import PrecisionReport
 from fastseq.run.stream import blocks
 from fastseq.score.journey import BLOCK, Journey, Reduce, Running
 from fastseq.score.predict import as_rows
-from fastseq.score.sharded import write_sharded
+from fastseq.score.sharded import check_output, write_sharded
 from fastseq.sequence.edits import Edits
 
 
@@ -202,6 +202,7 @@ def saturation_mutagenesis(  # pyright: ignore[reportInconsistentOverload] - the
     >>> saturation_mutagenesis(head, "ACGT").effect.shape
     (1, 1, 4, 4)
     """
+    check_output(output, names, resume)
     codes = as_rows(seqs)
     running = Running(
         engine=engine, scale=scale, reduce=reduce, strands=strands, shifts=shifts,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -208,11 +209,21 @@ class Journey:
         return self.codes, 0, spec.length, 0
 
 
+def _checked(reduce: Reduce, profile: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what a caller's function makes of profiles: a number for each."""
+    found = np.asarray(reduce(profile), np.float32)
+    if found.shape != profile.shape[:-1]:
+        raise OptionError(
+            f"reduce gave {found.shape} for profiles {profile.shape}; expected {profile.shape[:-1]}"
+        )
+    return found
+
+
 def _reducer(plan: Plan, reduce: str | Reduce | None) -> Reduce:
     if plan.positions is None:
         return lambda answer: answer
     if callable(reduce):
-        return reduce
+        return partial(_checked, reduce)
     if reduce == "sum":
         return lambda profile: profile.sum(-1)
     if reduce == "mean":

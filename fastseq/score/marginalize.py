@@ -121,7 +121,7 @@ def marginalize(
     shape = (len(codes), len(journey.tasks), len(motifs), len(orientations), len(starts))
     y_ref, effect = np.empty(shape[:2], np.float32), np.empty(shape, np.float32)
     one = Edits.of_words(
-        np.zeros(len(words) * len(starts)),
+        np.zeros(len(words) * len(starts), np.int64),
         np.tile(starts, len(words)),
         np.repeat([len(word) for word in words], len(starts)),
         [word for word in words for _ in starts],

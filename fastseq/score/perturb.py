@@ -124,13 +124,15 @@ def perturb(
     if isinstance(edits, Edits):
         check_inside(edits, *codes.shape)
         ends = edits.start + np.maximum(edits.removed, 1)
-        touched = start, end
-        if len(edits):
-            touched = int(edits.start.min()), int(min(ends.max(), codes.shape[1]))
+        touched, last = (start, end), codes.shape[1]
+        if len(edits):  # an insertion may stand behind the last base
+            touched = min(int(edits.start.min()), last - 1), int(min(ends.max(), last))
         each = len(edits) / max(1, codes.size)
         journey = Journey(model, codes, each, running, span=touched, margin=margin)
         y_ref, effect = journey.effects(slice(None), edits)
         return Perturbations(codes, edits, journey.tasks, y_ref, effect, journey.precision)
+    if not isinstance(edits, str):
+        raise OptionError(f"edits is a {type(edits).__name__}; expected a word or Edits")
     if start is not None and not isinstance(start, Integral):
         raise OptionError(f"start={start!r}; expected a whole number of bp")
     first = read_source(edits, codes[:1], start=start or 0, end=end)

@@ -18,6 +18,12 @@ from fastseq.score.identity import maps_identity
 STEP = 64
 
 
+def check_output(output: object, names: object, resume: bool) -> None:
+    """Raise an OptionError where options of an output are given without one."""
+    if output is None and (resume or names is not None):
+        raise OptionError("resume and names need output=, the folder of the run")
+
+
 def write_sharded(
     output: str | PathLike[str],
     codes: Codes,

@@ -44,6 +44,9 @@ class Edits:
             check(name, getattr(self, name), "e", dtype="int64", e=count)
         check("inserted", self.inserted, "total", dtype="uint8")
         check("offsets", self.offsets, "e+1", dtype="int64", **{"e+1": count + 1})
+        if (self.offsets[1:] < self.offsets[:-1]).any():
+            worst = int(np.argmax(self.offsets[1:] < self.offsets[:-1]))
+            raise ShapeError(f"offsets decrease at edit {worst}; expected each at least the last")
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.inserted):
             raise ShapeError(
                 f"offsets run from {self.offsets[0]} to {self.offsets[-1]}; expected 0 to "
@@ -94,6 +97,13 @@ class Edits:
     ) -> "Edits":
         """Return an explicit table: ``removed[e]`` bases of a row give way to ``words[e]``.
 
+        Raises
+        ------
+        OptionError
+            A row, position or number of bases is no whole number.
+        SequenceError
+            A word has other letters than A C G T N.
+
         Examples
         --------
         >>> edits = Edits.of_words([0, 0], [3, 5], [2, 0], ["", "GATA"])
@@ -102,9 +112,9 @@ class Edits:
         """
         lengths = [len(word) for word in words]
         return cls(
-            np.asarray(row, np.int64),
-            np.asarray(start, np.int64),
-            np.asarray(removed, np.int64),
+            _whole("row", row),
+            _whole("start", start),
+            _whole("removed", removed),
             encode("".join(words), unknown="error"),
             np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         )
@@ -227,14 +237,30 @@ def window(codes: Codes, left: int, length: int) -> Codes:
     return seen
 
 
+def _whole(name: str, numbers: ArrayLike) -> NDArray[np.int64]:
+    """Return whole numbers as they are kept."""
+    given = np.asarray(numbers)
+    if given.size and given.dtype.kind not in "iu":
+        raise OptionError(f"{name} holds {given.dtype}; expected whole numbers of at most 64 bit")
+    return given.astype(np.int64)
+
+
 def check_inside(edits: Edits, rows: int, row_length: int) -> None:
-    """Raise an OptionError where an edit reaches outside its row, or names a row there is not."""
+    """Raise an OptionError where an edit reaches outside its row or inserts what is no code."""
     if not len(edits):
         return
+    if len(edits.inserted) and edits.inserted.max() > UNKNOWN:
+        at = int(np.argmax(edits.inserted > UNKNOWN))
+        worst = int(np.searchsorted(edits.offsets, at, "right")) - 1
+        raise OptionError(
+            f"edit {worst} inserts {edits.inserted[at]}; expected codes, 0 to {UNKNOWN}"
+        )
     if edits.row.min() < 0 or edits.row.max() >= rows:
         worst = int(np.argmax((edits.row < 0) | (edits.row >= rows)))
         raise OptionError(f"edit {worst} names row {edits.row[worst]} of {rows}")
-    bad = (edits.start < 0) | (edits.removed < 0) | (edits.start + edits.removed > row_length)
+    # no sum, which could leave 64 bit
+    behind = row_length - edits.start
+    bad = (edits.start < 0) | (edits.removed < 0) | (edits.removed > behind)
     if bad.any():
         worst = int(np.argmax(bad))
         raise OptionError(

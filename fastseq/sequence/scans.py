@@ -166,7 +166,7 @@ def read_source(
 
 
 def _number(text: str, digits: str) -> int:
-    if not digits.isdigit() or not int(digits):
+    if not digits.isascii() or not digits.isdigit() or not int(digits):
         raise OptionError(f"edits={text!r}: {digits!r} is no number above 0; expected {SOURCES}")
     return int(digits)
 
