@@ -55,8 +55,8 @@ class TrainResult:
     """
 
     model: nn.Module
-    history: list[dict]
-    best: dict
+    history: list[dict[str, Any]]
+    best: dict[str, Any]
     recipe: Recipe
     path: Path | None = None
     dropped: str = ""

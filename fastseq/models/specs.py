@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -233,12 +233,12 @@ class InputSpec:
         four = planes[:, order]
         return four.flip(1, 2) if strand == "-" else four
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping) -> "InputSpec":
+    def from_dict(cls, values: Mapping[str, Any]) -> "InputSpec":
         """Return the spec of a checkpoint's JSON; fields of a later version are refused."""
         return cls(**_known(cls, values))
 
@@ -416,17 +416,17 @@ class TargetSpec:
             answer = answer[:, list(self.strand_exchange)]
         return answer.flip(2) if answer.ndim == 3 else answer
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping) -> "TargetSpec":
+    def from_dict(cls, values: Mapping[str, Any]) -> "TargetSpec":
         """Return the spec of a checkpoint's JSON; fields of a later version are refused."""
         return cls(**_known(cls, values))
 
 
-def _known(cls: type, values: Mapping) -> dict:
+def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(cls)}
     if unknown := set(values) - names:
         raise OptionError(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -134,7 +135,7 @@ class KLDResult:
         """Compare totals of the same metric at the same n; refuse anything else."""
         return self.total > self._comparable(other)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         null = self.null and {
             "kind": self.null.kind, "replicates": len(self.null.total),
