@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastseq.models.blocks import Conv1d, Parallel, Residual, keras_norm, task_names
+from fastseq.models.blocks import Conv1d, Parallel, Residual, check_heads, keras_norm, task_names
 from fastseq.models.specs import Activation, InputSpec, TargetSpec
 
 LAYER_EPS = 1e-6
@@ -58,6 +58,7 @@ class CrossLayer(nn.Module):
 
     def __init__(self, channels: int, heads: int, dropout: float):
         super().__init__()
+        check_heads(channels, heads)
         self.heads = heads
         self.norm, self.wide_norm = (nn.LayerNorm(channels, LAYER_EPS) for _ in range(2))
         self.query, self.key, self.value, self.out = (

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastseq.errors import OptionError
+
 # what Keras adds to the variance of a norm, and its slope of a leaky rectifier
 KERAS_EPSILON, KERAS_SLOPE = 1e-3, 0.3
 
@@ -213,6 +215,12 @@ def conv_norm_act(
     return nn.Sequential(
         Conv1d(inputs, outputs, kernel, groups=groups, bias=bias), BatchNorm1d(outputs), act()
     )
+
+
+def check_heads(channels: int, heads: int) -> None:
+    """Raise where attention heads do not share the channels evenly."""
+    if channels % heads:
+        raise OptionError(f"heads={heads} do not divide {channels} channels evenly")
 
 
 def keras_norm(channels: int) -> BatchNorm1d:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastseq.models.blocks import Conv1d
+from fastseq.models.blocks import Conv1d, check_heads
 from fastseq.models.specs import InputSpec, TargetSpec
 
 
@@ -13,6 +13,7 @@ class SharedLayer(nn.Module):
 
     def __init__(self, channels: int, heads: int, inner: int, clip: int, dropout: float):
         super().__init__()
+        check_heads(channels, heads)
         self.heads, self.clip = heads, clip
         self.norm = nn.LayerNorm(channels)
         self.mix = nn.Linear(channels, 3 * channels, bias=False)

@@ -52,6 +52,10 @@ class DeepSTARR(nn.Module):
         self.input_spec = InputSpec(length)
         names = ("developmental", "housekeeping") if tasks == 2 else task_names(tasks)
         self.target_spec = TargetSpec(names, activation, scale="log2")
+        if len(channels) != len(kernels):
+            raise OptionError(
+                f"{len(channels)} channels and {len(kernels)} kernels; expected as many of each"
+            )
         if length < 2 ** len(channels):
             raise LengthError(f"{length} bp; expected at least {2 ** len(channels)} to pool")
         layers: list[nn.Module] = []

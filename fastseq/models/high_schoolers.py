@@ -11,6 +11,7 @@ from fastseq.models.blocks import (
     Conv1d,
     Exponential,
     Residual,
+    check_heads,
     keras_norm,
     task_names,
 )
@@ -55,6 +56,7 @@ class RelativeAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int, length: int):
         super().__init__()
+        check_heads(channels, heads)
         self.heads, width = heads, channels // heads
         self.query, self.key, self.value, self.distance = (
             nn.Linear(channels, channels, bias=False) for _ in range(4)

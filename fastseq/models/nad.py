@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fastseq.arrays import UNKNOWN, Codes
-from fastseq.errors import LengthError
+from fastseq.errors import LengthError, OptionError
 from fastseq.models.blocks import BatchNorm1d, Conv1d, Residual, task_names
 from fastseq.models.specs import Activation, InputSpec, TargetSpec
 
@@ -134,6 +134,11 @@ class NAD(nn.Module):
             raise LengthError(
                 f"{self.tokens} 5-mers around position {self.start} and on in {length} bp; "
                 "expected a positive multiple of 8 that fits with 2 bp on either side"
+            )
+        if len(widths) != HALVINGS + 2 or len(depths) != HALVINGS + 1:
+            raise OptionError(
+                f"{len(widths)} widths and {len(depths)} depths; expected {HALVINGS + 2} and "
+                f"{HALVINGS + 1}"
             )
         self.input_spec = InputSpec(length)
         self.target_spec = TargetSpec(task_names(tasks), activation)

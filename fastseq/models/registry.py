@@ -2,11 +2,15 @@
 
 import builtins
 import inspect
+import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -31,6 +35,11 @@ CHALLENGE = "Random Promoter DREAM Challenge (Rafi et al. 2024)"
 PENZAR = "LegNet (Penzar et al. 2023)"
 TUM = "TUM report on the DREAM Challenge (Vynnyk et al. 2022)"
 
+# what may be given for a size that is None unless said, by its type
+USUAL: dict[Any, Any] = {int: 0, str: "", dict: {}, dict[str, Any]: {}, tuple[str, ...]: ("",)}
+MAY_BE_EMPTY = ("k", "gaps")
+LARGEST = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -48,6 +57,12 @@ class Entry:
         """The builder's keywords and their defaults."""
         parameters = inspect.signature(self.make).parameters.values()
         return {parameter.name: parameter.default for parameter in parameters}
+
+    @property
+    def kinds(self) -> dict[str, Any]:
+        """The types of the builder's keywords."""
+        parameters = inspect.signature(self.make).parameters.values()
+        return {parameter.name: parameter.annotation for parameter in parameters}
 
     @property
     def parameters(self) -> int:
@@ -179,7 +194,7 @@ def build(name: str, **sizes: Any) -> nn.Module:
             f"{name} has no size {', '.join(sorted(unknown))}; it has {', '.join(row.sizes)}"
         )
     for size, value in sizes.items():
-        _check_positive(size, value, row.sizes[size])
+        _check(size, value, row.sizes[size], row.kinds[size])
     sizes = {**row.sizes, **sizes}
     try:
         model = row.make(**sizes)
@@ -193,13 +208,47 @@ def build(name: str, **sizes: Any) -> nn.Module:
     return model
 
 
-def _check_positive(size: str, value: Any, default: Any) -> None:
-    """Raise on whole numbers below 1 where the default has none: they would build a dead layer."""
-    # `list` is the public name of this module's table
-    several = (tuple, builtins.list)
-    given, usual = (
-        [part for part in (x if isinstance(x, several) else (x,)) if type(part) is int]
-        for x in (value, default)
-    )
-    if min(given, default=1) < 1 <= min(usual, default=0):
-        raise OptionError(f"{size}={value!r}; expected whole numbers of 1 or more")
+def _check(size: str, value: Any, default: Any, kind: Any) -> None:
+    """Raise on a value of another kind than the size's own, or a number that builds nothing.
+
+    Parameters
+    ----------
+    kind : type
+        The builder's annotation, which tells what stands beside None.
+    """
+    if default is None:
+        if value is None:
+            return
+        kinds = get_args(kind) or (kind,)
+        default = next((usual for one, usual in USUAL.items() if one in kinds), None)
+    if isinstance(default, (tuple, builtins.list)):
+        # a str is a sequence, too
+        if not isinstance(value, (tuple, builtins.list)) or not (value or size in MAY_BE_EMPTY):
+            raise OptionError(f"{size}={value!r}; expected several, such as {default}")
+        for part in value if default else ():
+            _check(size, part, default[0], None)
+        return
+    wanted = _wanted(value, default)
+    if wanted:
+        raise OptionError(f"{size}={value!r}; expected {wanted}")
+
+
+def _wanted(value: Any, default: Any) -> str:
+    """Return what a value should have been, or nothing where it may stand for the default."""
+    number = isinstance(value, (Real, np.bool_)) and not isinstance(value, (bool, np.bool_))
+    match default:
+        case bool():
+            return "" if isinstance(value, (bool, np.bool_)) else "True or False"
+        case int():
+            least = min(default, 1) if default > 0 else -1
+            if number and isinstance(value, Integral) and least <= value <= LARGEST:
+                return ""
+            return f"whole numbers of {least} or more" if least == 1 else "a whole number"
+        case float():
+            good = number and math.isfinite(value) and value >= 0
+            return "" if good else "numbers of 0 or more"
+        case str():
+            return "" if isinstance(value, (str, os.PathLike)) else f"text, such as {default!r}"
+        case dict():
+            return "" if isinstance(value, dict) else "a dict"
+    return ""

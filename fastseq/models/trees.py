@@ -5,7 +5,7 @@ other, so it trains, predicts, scores and saves through the same verbs; LightGBM
 travels in the checkpoint as bytes. It has no gradient, and nothing of it is lowered.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -19,9 +19,14 @@ from fastseq.models.specs import InputSpec, TargetSpec
 from fastseq.sequence.features import gc_content, melting_temperature
 from fastseq.sequence.kmers import count_kmers
 
+Objective: TypeAlias = Literal["regression", "huber", "binary"]
+
 
 class Trees(nn.Module):
     """LightGBM, boosted or as a random forest, one ensemble a task.
+
+    The report's settings: up to 2,047 leaves, 600 rounds under a decaying rate, parts of the rows
+    and features for each. Rate, decay and shares are our reading; it gives none.
 
     Parameters
     ----------
@@ -41,6 +46,8 @@ class Trees(nn.Module):
         Leaves of a tree, trees, learning rate and what it is multiplied by each round.
     rows, columns : float
         Share of the rows and of the features that each tree sees.
+    patience : int
+        Boosting stops after so many rounds without a lower validation loss.
     objective : {"regression", "huber", "binary"}
         "binary" answers with a logit.
     """
@@ -62,9 +69,23 @@ class Trees(nn.Module):
         decay: float = 0.995,
         rows: float = 0.8,
         columns: float = 0.5,
-        objective: Literal["regression", "huber", "binary"] = "regression",
+        patience: int = 30,
+        objective: Objective = "regression",
     ):
         super().__init__()
+        if boosting not in ("gbdt", "rf"):
+            raise OptionError(f"boosting={boosting!r}; expected 'gbdt' or 'rf'")
+        if not (k or bases or composition):
+            raise OptionError("k=(), bases=False, composition=False leave the trees nothing to see")
+        shares = {"rows": rows, "columns": columns, "rate": rate, "decay": decay}
+        for name, share in shares.items():
+            if not 0 < share <= 1:
+                raise OptionError(f"{name}={share}; expected a number above 0 and up to 1")
+        if leaves < 2 or (window is not None and window < max(k, default=1)):
+            raise OptionError(
+                f"leaves={leaves}, window={window}; expected 2 leaves or more, and a window that "
+                f"holds a k-mer of k={k}"
+            )
         if objective not in ("regression", "huber", "binary"):
             raise OptionError(
                 f"objective={objective!r}; expected 'regression', 'huber' or 'binary'"
@@ -75,7 +96,7 @@ class Trees(nn.Module):
         )
         self.k, self.window, self.stride = tuple(k), window, stride
         self.bases, self.composition = bases, composition
-        self.rounds, self.rate, self.decay = rounds, rate, decay
+        self.rounds, self.rate, self.decay, self.patience = rounds, rate, decay, patience
         self.options = {
             "objective": objective,
             "boosting": boosting,
@@ -117,24 +138,22 @@ class Trees(nn.Module):
         *,
         seed: int = 0,
         weights: np.ndarray | None = None,
-        threads: int | None = None,
-        patience: int = 30,
     ) -> dict[str, float]:
         """Grow the trees; return the rounds kept and the last training and validation losses.
-
-        Boosting stops after ``patience`` rounds without a lower validation loss.
 
         Parameters
         ----------
         codes, val_codes : uint8, (n, length)
         targets, val_targets : float, (n, tasks)
+        seed : int
+            Decides which rows and features each tree sees.
         weights : float, (n,), optional
             What each row counts.
         """
         lightgbm = load("lightgbm")
         forest = self.options["boosting"] == "rf"
         seen, held = self.features(codes), self.features(val_codes)
-        options = {**self.options, "seed": seed, "num_threads": threads or torch.get_num_threads()}
+        options = {**self.options, "seed": seed, "num_threads": torch.get_num_threads()}
         self.boosters, found = [], []
         for task in range(targets.shape[1]):
             train = lightgbm.Dataset(
@@ -144,7 +163,7 @@ class Trees(nn.Module):
             losses: dict = {}
             calls = [lightgbm.record_evaluation(losses)]
             if not forest:
-                calls.append(lightgbm.early_stopping(patience, verbose=False))
+                calls.append(lightgbm.early_stopping(self.patience, verbose=False))
                 calls.append(
                     lightgbm.reset_parameter(learning_rate=lambda i: self.rate * self.decay**i)
                 )
@@ -198,9 +217,11 @@ def random_forest(
     k: tuple[int, ...] = (3, 4, 5),
     window: int | None = None,
     stride: int = 1,
+    bases: bool = True,
+    composition: bool = True,
     leaves: int = 2047,
     rounds: int = 200,
-    objective: Literal["regression", "huber", "binary"] = "regression",
+    objective: Objective = "regression",
 ) -> Trees:
     """Return a random forest: trees on bootstrap-sized parts, a third of the features each."""
     return Trees(
@@ -209,6 +230,8 @@ def random_forest(
         k=k,
         window=window,
         stride=stride,
+        bases=bases,
+        composition=composition,
         boosting="rf",
         leaves=leaves,
         rounds=rounds,

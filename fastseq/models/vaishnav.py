@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastseq.models.blocks import BiLSTM, Conv1d, Transposed, keras_norm, task_names
+from fastseq.models.blocks import BiLSTM, Conv1d, Transposed, check_heads, keras_norm, task_names
 from fastseq.models.specs import Activation, InputSpec, TargetSpec
 
 # the square of Keras's smallest number, as the authors' layer norm adds it
@@ -38,6 +38,7 @@ class RectifiedAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int):
         super().__init__()
+        check_heads(channels, heads)
         self.heads = heads
         self.query, self.key, self.value, self.out = (
             nn.Linear(channels, channels) for _ in range(4)

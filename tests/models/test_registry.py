@@ -76,8 +76,41 @@ def test_unknown_names_and_sizes_say_what_there_is():
 @pytest.mark.parametrize(
     ("name", "sizes"),
     [("tum_resnet", {"channels": 0}), ("tum_cnn", {"kernels": (21, 0)}), ("bpnet", {"tasks": 0}),
-     ("legnet", {"length": -3}), ("nad", {"widths": [8, 0, 8, 8, 8]})],
+     ("legnet", {"length": -3}), ("nad", {"widths": [8, 0, 8, 8, 8]}), ("mt", {"hidden": "wide"}),
+     ("bugf", {"heads": 2.0}), ("legnet", {"length": 10**12}), ("esm", {"layers": None}),
+     ("tum_cnn", {"length": True}), ("lightgbm", {"leaves": float("nan")})],
 )  # fmt: skip
 def test_sizes_that_leave_nothing_are_refused_at_once(name, sizes):
     with pytest.raises(OptionError, match="expected whole numbers of 1 or more"):
         build(name, **sizes)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "message"),
+    [
+        ("legnet", {"bilinear": "no"}, "bilinear='no'; expected True or False"),
+        ("tum_cnn", {"kernels": 21}, "kernels=21; expected several, such as"),
+        ("tum_cnn", {"kernels": "21"}, "kernels='21'; expected several"),
+        ("tum_cnn", {"kernels": ()}, "expected several"),
+        ("camformers", {"dropout": float("nan")}, "dropout=nan; expected numbers of 0 or more"),
+        ("camformers", {"dropout": 2}, "cannot be built"),
+        ("tum_resnet", {"act": 3}, "act=3; expected text, such as 'prelu'"),
+        ("dream", {"first": "cnn"}, "first='cnn'; expected one of autosome, bhi"),
+        ("bpnet", {"profile": "all"}, "profile='all'; expected a whole number"),
+        ("nad", {"depths": (1, 1)}, "5 widths and 2 depths; expected 5 and 4"),
+        ("deepstarr", {"kernels": (7, 3)}, "4 channels and 2 kernels"),
+        ("vaishnav", {"heads": 7}, "heads=7 do not divide 64 channels"),
+        ("lightgbm", {"decay": 1.5}, "decay=1.5; expected a number above 0 and up to 1"),
+        ("lightgbm", {"window": 2}, "a window that holds a k-mer"),
+        ("lightgbm", {"k": (), "bases": False, "composition": False}, "nothing to see"),
+    ],
+)
+def test_sizes_of_another_kind_say_what_is_allowed(name, sizes, message):
+    with pytest.raises(OptionError, match=message):
+        build(name, **sizes)
+
+
+def test_every_default_is_a_size_that_may_be_given():
+    for entry in registry.list():
+        with torch.device("meta"):
+            assert build(entry.name, **entry.sizes).name == entry.name
