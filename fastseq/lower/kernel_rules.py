@@ -27,6 +27,22 @@ def arguments(node: fx.Node) -> dict[str, Any]:
     return bound.arguments
 
 
+def _why_not(
+    low: KernelGraph, op: str, x: tuple[int, ...], weight: Tensor | None = None,
+    slope: Tensor | None = None, dtype: torch.dtype | None = None, **options: Any,
+) -> list[str]:  # fmt: skip
+    """Return why a kernel cannot take maps of ``x``, (channels, length), and a layer's weights."""
+    name = "codes" if op == "first_conv1d" else "x"
+    dtype = dtype or low.dtype
+    shapes: dict[str, Any] = {name: (1, *x[::-1])}
+    dtypes = {name: torch.uint8 if name == "codes" else dtype}
+    if weight is not None:
+        shapes["weight"], dtypes["weight"] = weight.shape, dtype
+    if slope is not None:
+        shapes["slope"] = slope.shape
+    return support.reasons(op, shapes, dtypes, None, **options)
+
+
 def _pooled(node: fx.Node | None) -> int:
     """Return the width of a pool of windows side by side, 1 where it is none such."""
     if node is None or node.target is not ops.max_pool:
@@ -61,16 +77,13 @@ def _conv(low: KernelGraph, node: fx.Node) -> Made | str:
     if from_codes:
         return _first(low, weight, bias, shaped[1], options, pooled, pool)
     options |= {"groups": groups, "residual_first": skip is not None}
-    channels, length = x.meta["shape"]
     packed, kept = reference.pack(weight).to(low.dtype), weight.shape[0]
     if groups == 1 and residual is None:
         packed, bias, shaped = _in_whole_rows(packed, bias, shaped)
-    shapes = {"x": (1, length, channels), "weight": packed.shape}
-    dtypes = {"x": low.dtype, "weight": low.dtype}
     why: list[str] = []
     for name in ("conv1d", "depthwise_conv1d"):
         for nodes, width in ((pooled, pool), (inside, 1))[: 2 if pool > 1 else 1]:
-            found = support.reasons(name, shapes, dtypes, None, **options, pool=width)
+            found = _why_not(low, name, x.meta["shape"], packed, shaped[1], **options, pool=width)
             if found:
                 why = why or found
                 continue
@@ -128,23 +141,21 @@ def _pair(low: KernelGraph, node: fx.Node) -> Made | None:
         return None
     layers = arguments(node), arguments(second)
     weights = [reference.pack(low.tensor(given["weight"])) for given in layers]  # type: ignore[arg-type]
-    channels, length = x.meta["shape"]
+    channels, _ = x.meta["shape"]
     shaped = [low.activation(given, channels) for given in layers]
     if weights[0].shape != weights[1].shape or isinstance(shaped[0], str):
         return None
-    pool = _pooled(low.only_user(second))
     packed = torch.stack(weights).to(low.dtype)
-    shapes = {"x": (1, length, channels), "weight": packed.shape}
-    dtypes = {"x": low.dtype, "weight": low.dtype}
+    slope = None if shaped[0][1] is None else torch.stack([slope for _, slope in shaped])  # type: ignore[misc]
     options = {"activation": shaped[0][0], "precision": low.precision}
-    if support.reasons("residual_pair", shapes, dtypes, None, **options, pool=pool):
-        pool = 1
-    if support.reasons("residual_pair", shapes, dtypes, None, **options):
+    given = low, "residual_pair", x.meta["shape"], packed, slope
+    pool = _pooled(low.only_user(second))
+    pool = 1 if _why_not(*given, **options, pool=pool) else pool
+    if _why_not(*given, **options, pool=pool):
         return None
     nodes = [node, second, *([low.only_user(second)] if pool > 1 else [])]
     biases = [low.tensor(given["bias"]) for given in layers]
     bias = torch.stack([packed.new_zeros(channels).float() if b is None else b for b in biases])
-    slope = None if shaped[0][1] is None else torch.stack([slope for _, slope in shaped])  # type: ignore[misc]
     made = low.kernel("residual_pair", low.nlc(x), packed, bias, slope, **options, pool=pool)
     return low.took(nodes, Made(made, "nlc"), _words("residual_pair", nodes, None))  # type: ignore[arg-type]
 
@@ -157,11 +168,10 @@ def _first(
     kept = packed.shape[2]
     packed, base, (_, slope) = _in_whole_rows(packed, base, (options["activation"], slope))
     options["positions"] = nodes[0].meta["shape"][1]
-    shapes = {"codes": (1, low.width), "weight": packed.shape}
-    dtypes = {"codes": torch.uint8, "weight": low.dtype}
-    if pool > 1 and support.reasons("first_conv1d", shapes, dtypes, None, **options, pool=pool):
+    given = low, "first_conv1d", (low.width,), packed, slope
+    if pool > 1 and _why_not(*given, **options, pool=pool):
         nodes, pool = nodes[:-1], 1
-    if found := support.reasons("first_conv1d", shapes, dtypes, None, **options, pool=pool):
+    if found := _why_not(*given, **options, pool=pool):
         return "; ".join(found)
     made = low.kernel("first_conv1d", low.codes, packed, base, slope, **options, pool=pool)
     made = _channels(low, made, packed, kept)
@@ -179,6 +189,9 @@ def _activate(low: KernelGraph, node: fx.Node) -> Made | str:
     shaped = low.activation(given := arguments(node), node.meta["shape"][0])
     if isinstance(shaped, str):
         return shaped
+    if found := _why_not(low, "pointwise", node.meta["shape"], None, shaped[1],
+                         activation=shaped[0]):  # fmt: skip
+        return "; ".join(found)
     map_, gate = low.gated(given["x"])
     made = low.kernel("pointwise", map_, gate, shaped[1], None, activation=shaped[0])
     return low.took([node], Made(made, "nlc"), "pointwise")
@@ -193,7 +206,9 @@ def _add(low: KernelGraph, node: fx.Node) -> Made | str:
     nodes, shaped = [node], ("none", None)
     if follower is not None and follower.target is ops.activate:
         found = low.activation(arguments(follower), node.meta["shape"][0])
-        if not isinstance(found, str):
+        if not isinstance(found, str) and not _why_not(
+            low, "pointwise", node.meta["shape"], None, found[1], activation=found[0]
+        ):
             nodes, shaped = [node, follower], found
     made = low.kernel("pointwise", map_, gate, shaped[1], beside, activation=shaped[0],
                       residual_first=True)  # fmt: skip
@@ -240,6 +255,9 @@ def _linear(low: KernelGraph, node: fx.Node) -> Made | str:
     last = any(user.op == "output" for user in node.users)
     dtype = low.dtype if flat and not last else torch.float32
     packed = weight.flatten(1).T[None].to(dtype).contiguous()
+    if found := _why_not(low, "conv1d", (packed.shape[1], 1), packed, shaped[1], dtype,
+                         activation=shaped[0]):  # fmt: skip
+        return "; ".join(found)
     if flat:
         rows = low.call(aten.to.dtype, low.call(aten.flatten.using_ints, low.nlc(x), 1), dtype)
     else:

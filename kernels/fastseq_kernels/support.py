@@ -29,8 +29,8 @@ def reasons(
     op : {"conv1d", "first_conv1d", "depthwise_conv1d", "squeeze", "pointwise", "window_conv1d",
         "residual_pair"}
     shapes, dtypes : mapping
-        Of its tensors by argument name; ``x``, ``delta`` or ``codes`` at least, and ``weight``
-        where there is one.
+        Of its tensors by argument name; ``x``, ``delta`` or ``codes`` at least, ``weight`` where
+        there is one and ``slope`` with activation "prelu".
     device : torch.device or None
         None judges the call alone, wherever it may run.
     **options
@@ -83,7 +83,7 @@ def machine(device: torch.device) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _common(dtypes: DTypes, options: Mapping) -> list[str]:
+def _common(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     found = []
     kinds = {name: dtypes[name] for name in ("x", "delta", "weight") if name in dtypes}
     for name, dtype in kinds.items():
@@ -95,6 +95,8 @@ def _common(dtypes: DTypes, options: Mapping) -> list[str]:
     activation = options.get("activation", "none")
     if activation not in ACTIVATIONS:
         found.append(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
+    if activation == "prelu" and "slope" not in shapes:
+        found.append("activation 'prelu' has no slopes")
     pool = options.get("pool", 1)
     if not 1 <= pool <= LARGEST_POOL:
         found.append(f"pool windows of {pool} positions; one program holds up to {LARGEST_POOL}")
@@ -104,7 +106,7 @@ def _common(dtypes: DTypes, options: Mapping) -> list[str]:
 
 
 def _convolution(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
-    found = _common(dtypes, options)
+    found = _common(shapes, dtypes, options)
     (_, length, channels), (kernel, c_in, c_out) = shapes["x"], shapes["weight"]
     groups = options.get("groups", 1)
     if c_in * groups != channels:
@@ -118,7 +120,27 @@ def _convolution(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
         reach = dilation * (kernel - 1) + 1
         found.append(f"{length} + {padding} positions are fewer than the {reach} a window spans")
         return found
-    return found + _short(positions, options.get("pool", 1))
+    n = shapes["x"][0]
+    return [
+        *found,
+        *_short(positions, options.get("pool", 1)),
+        *_unlike(shapes, "residual", (n, positions, c_out)),
+        *_unlike(shapes, "gate", (n, channels)),
+        *_unlike(shapes, "bias", (c_out,)),
+        *_channelwise(shapes, c_out),
+    ]
+
+
+def _unlike(shapes: Shapes, name: str, expected: tuple[int, ...]) -> list[str]:
+    """Return that a tensor, where given, has another shape."""
+    if name not in shapes or tuple(shapes[name]) == expected:
+        return []
+    return [f"{name} is {tuple(shapes[name])}; expected {expected}"]
+
+
+def _channelwise(shapes: Shapes, channels: int) -> list[str]:
+    """Return that slopes are neither one for all channels nor one for each."""
+    return [] if tuple(shapes.get("slope", (1,))) == (1,) else _unlike(shapes, "slope", (channels,))
 
 
 def _dense(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
@@ -144,16 +166,23 @@ def _small_groups(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]
 
 
 def _codes(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
-    found = _common(dtypes, options)
+    found = _common(shapes, dtypes, options)
     if dtypes["codes"] != torch.uint8:
         found.append(f"codes are {_name(dtypes['codes'])}; expected uint8")
     if shapes["weight"][1] != 4:
         found.append(f"the weight has {shapes['weight'][1]} input channels; codes have 4")
-    return found
+    positions = options.get("positions", 1)
+    base = tuple(shapes.get("base", (0,)))
+    if len(base) == 2:
+        found += _unlike(shapes, "base", (positions, shapes["weight"][2]))
+    elif "base" in shapes:
+        found += _unlike(shapes, "base", (shapes["weight"][2],))
+    found += _channelwise(shapes, shapes["weight"][2])
+    return found + (_short(positions, options.get("pool", 1)) if "positions" in options else [])
 
 
 def _pair(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
-    found = _common(dtypes, options)
+    found = _common(shapes, dtypes, options)
     (_, length, channels), (layers, kernel, c_in, c_out) = shapes["x"], shapes["weight"]
     if (layers, c_in, c_out) != (2, channels, channels):
         expected = f"expected 2 of {channels}-{channels}"
@@ -177,12 +206,16 @@ def _short(positions: int, pool: int) -> list[str]:
 
 
 def _windows(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
-    found = _common(dtypes, options)
+    found = _common(shapes, dtypes, options)
     (_, c_in, c_out), channels = shapes["weight"], shapes["delta"][2]
     if c_in != channels:
         found.append(f"delta has {channels} channels; the weight takes {c_in}")
-    if shapes["pre"][2] != c_out:
-        found.append(f"pre has {shapes['pre'][2]} channels; the weight gives {c_out}")
+    for name in ("pre", "skip", "skip_reference"):
+        if name in shapes and shapes[name][2] != c_out:
+            found.append(f"{name} has {shapes[name][2]} channels; the weight gives {c_out}")
+    if ("skip" in shapes) != ("skip_start" in shapes) and "start" in shapes:
+        found.append("skip and skip_start come together; one is missing")
+    found += _channelwise(shapes, c_out)
     last = "skip" in shapes and not options.get("residual_first")
     if last and options.get("pool", 1) > 1 and "skip_reference" not in shapes:
         found.append("a pool after the residual needs skip_reference, to know what was largest")
@@ -190,7 +223,27 @@ def _windows(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
 
 
 def _pointwise(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
-    return _common(dtypes, options)
+    n, length, channels = shapes["x"]
+    return [
+        *_common(shapes, dtypes, options),
+        *_unlike(shapes, "gate", (n, channels)),
+        *_unlike(shapes, "residual", (n, length, channels)),
+        *_channelwise(shapes, channels),
+    ]
+
+
+def _means(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+    _, length, channels = shapes["x"]
+    found = _common(shapes, dtypes, options)
+    if length < 1:
+        found.append("no position, of which to take the mean")
+    if ("reduce" in shapes) != ("expand" in shapes):
+        found.append("a gate has two layers, reduce and expand; one is missing")
+    elif "reduce" in shapes:
+        hidden = shapes["reduce"][1]
+        found += _unlike(shapes, "reduce", (channels, hidden))
+        found += _unlike(shapes, "expand", (hidden, channels))
+    return found
 
 
 def _name(dtype: torch.dtype) -> str:
@@ -201,7 +254,7 @@ CHECKS: dict[str, Callable[[Shapes, DTypes, Mapping], list[str]]] = {
     "conv1d": _dense,
     "first_conv1d": _codes,
     "depthwise_conv1d": _small_groups,
-    "squeeze": _pointwise,
+    "squeeze": _means,
     "pointwise": _pointwise,
     "window_conv1d": _windows,
     "residual_pair": _pair,

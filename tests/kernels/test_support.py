@@ -61,6 +61,23 @@ def test_nothing_to_say():
         ("residual_pair", PAIR, {}, {"pool": 3}, "pool windows of 3 positions; a tile splits"),
         ("depthwise_conv1d", {"gate": (8, 64)}, {}, {}, "small groups take no gate"),
         ("squeeze", {}, {"x": torch.int64}, {}, "x is int64"),
+        ("squeeze", {"x": (8, 0, 64)}, {}, {}, "no position"),
+        ("squeeze", {"reduce": (64, 8)}, {}, {}, "one is missing"),
+        (
+            "squeeze",
+            {"reduce": (64, 8), "expand": (9, 64)},
+            {},
+            {},
+            "expand is (9, 64); expected (8",
+        ),
+        ("pointwise", {"gate": (8, 63)}, {}, {}, "gate is (8, 63); expected (8, 64)"),
+        ("pointwise", {"residual": (8, 99, 64)}, {}, {}, "residual is (8, 99, 64)"),
+        ("pointwise", {}, {}, {"activation": "prelu"}, "activation 'prelu' has no slopes"),
+        ("conv1d", {"residual": (8, 100, 64)}, {}, {}, "expected (8, 96, 64)"),
+        ("conv1d", {"gate": (8, 32)}, {}, {}, "gate is (8, 32)"),
+        ("conv1d", {"bias": (63,)}, {}, {}, "bias is (63,); expected (64,)"),
+        ("conv1d", {"slope": (3,)}, {}, {"activation": "prelu"}, "slope is (3,)"),
+        ("window_conv1d", {"skip": (8, 3, 9)}, {}, {}, "skip has 9 channels"),
         ("pointwise", {}, {"x": torch.int64}, {}, "x is int64"),
     ],
 )
@@ -76,6 +93,15 @@ def test_codes():
         "codes are int64; expected uint8",
         "the weight has 5 input channels; codes have 4",
     ]
+
+
+def test_first_layers_fill_their_pool_and_have_their_bias():
+    shapes = {"codes": (8, 100), "weight": (5, 4, 64), "base": (90, 64)}
+    dtypes = {"codes": torch.uint8, "weight": torch.float32}
+    assert reasons("first_conv1d", shapes, dtypes, "cpu", positions=3, pool=4) == [
+        "base is (90, 64); expected (3, 64)", "3 positions fill no pool window of 4"
+    ]  # fmt: skip
+    assert not reasons("first_conv1d", shapes | {"base": (64,)}, dtypes, "cpu", positions=4)
 
 
 def test_all_reasons_at_once():
