@@ -142,6 +142,9 @@ def test_models_are_ranked_correlated_and_combined(run, common, model, other):
     assert list(found["models"]) == names
     ranks = [figures["pearson_rank"] for figures in found["models"].values()]
     assert sum(ranks) == pytest.approx(10)
+    shares = np.array(found["bootstrap"]["pearson"]["shares"])
+    np.testing.assert_allclose(shares.sum(1), 1)
+    assert np.array(found["bootstrap"]["spearman"]["scores"]).shape == (3, 4)
     assert [list(by) for by in found["subsets"].values()] == [["all"]] * 4
     seqs, fit = frame["seq"].tolist(), (frame["fold"] == "val").to_numpy()
     apart = {name: fastseq.predict(name, seqs) for name in names[:2]}
@@ -153,7 +156,8 @@ def test_models_are_ranked_correlated_and_combined(run, common, model, other):
     matrix = np.array(found["correlations"]["pearson"])
     one, two = (values[~fit] for values in apart.values())
     assert matrix[0, 1] == pytest.approx(np.corrcoef(one, two)[0, 1], abs=1e-6)
-    lines = run(*arguments, "--fit-on", "val").stdout.splitlines()
+    lines = run(*arguments, "--fit-on", "val", "-o", "y.tsv").stdout.splitlines()
+    assert set(pd.read_csv("y.tsv", sep="\t")["fold"]) == {"test"}
     assert any(line.startswith("correlation\t") for line in lines)
     assert any(line.startswith("weight of intercept\t") for line in lines)
 
