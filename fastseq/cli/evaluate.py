@@ -136,7 +136,7 @@ def command(
     y_hat = np.mean([predictions[name] for name in predictions if name in models], axis=0)
     if each and len(models) > 1:
         predictions[evaluate_each.MEAN] = y_hat
-    scale = load("fastseq.models.checkpoints").describe(models[0])["target_spec"]["scale"]
+    scale = load("fastseq.models.checkpoints").describe(next(iter(models)))["target_spec"]["scale"]
     cut = 0.0 if scale == "logit" else 0.5
     figures = judge(y_true, y_hat, threshold, cut)
     told: dict[str, Any] = {"data": where, "target": target, "rows": len(y_true), **figures}

@@ -1,7 +1,7 @@
 """Whether attributions point at repeating words: k-mer divergence, its null, signal to noise."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -148,7 +148,7 @@ def measure(
         raise OptionError(f"--score was given {len(scores)} times; expected once, or twice beside "
                           "--method both")  # fmt: skip
     score = scores * len(methods) if len(scores) == 1 else scores
-    found = fastseq.kmer_kld(held.codes, held.values, method=methods, score=score, **options)
+    found: Any = fastseq.kmer_kld(held.codes, held.values, method=methods, score=score, **options)
     return [(name, result) for name, by in found.items() for result in by.values()]
 
 
@@ -188,12 +188,13 @@ def by_sequence(held: Explained, found: list[tuple[str, KLDResult]]) -> dict[str
         "maps": np.repeat([name for name, _ in found], len(held.names)),
         "name": np.tile(np.array(held.names, object), len(found)),
     }
+    own: list[Any] = [result.per_sequence for _, result in found]
     for k in found[0][1].per_k:
-        columns[f"kld_{k}"] = np.concatenate([result.per_sequence[k] for _, result in found])
+        columns[f"kld_{k}"] = np.concatenate([values[k] for values in own])
     return columns
 
 
-def draw(rows: list[Mapping[str, Any]], path: str) -> None:
+def draw(rows: Sequence[Mapping[str, Any]], path: str) -> None:
     """Draw one result as bars beside its null, several as lines."""
     show = load("fastseq.show")
     names = [f"{row['maps']}, {row['method']}" for row in rows]

@@ -41,7 +41,7 @@ class Explained:
         rows = {name: row for row, name in enumerate(self.names)}
         n, length = self.codes.shape
         spans = [
-            (rows[chrom], start - self.start, end - self.start)
+            (rows[chrom], start - self.start, length if end is None else end - self.start)
             for chrom, start, end in read_bed(bed)
             if chrom in rows
         ]
@@ -93,7 +93,7 @@ def gather(
         if seqs is None:
             raise OptionError(f"--model {model} needs sequences to explain: name them with --seqs")
         names, texts = seqs
-        found = fastseq.attribute(model, texts, task=task, **how)
+        found: Any = fastseq.attribute(model, texts, task=task, **how)
         parts.append(Explained(tuple(names), found.codes, {label: found.raw}))
     first = parts[0]
     for label, part in zip(labels[1:], parts[1:]):
