@@ -23,8 +23,8 @@ from fastseq.cli.shared.options import (
 )
 from fastseq.cli.shared.verb import done, verb
 from fastseq.errors import OptionError
-from fastseq.io.map_shards import are_shards
-from fastseq.io.maps import Maps
+from fastseq.io.map_shards import are_shards, each_shard
+from fastseq.io.maps import Maps, write_modisco
 from fastseq.io.tables import write_table
 from fastseq.show.logo import LETTERS
 
@@ -87,14 +87,15 @@ def command(
     """
     plans = Lowered(models, options)
     given = read_given(sequences, sequence_column, name_column, rows, fasta, plans.length)
-    if (modisco or seqlets) and are_shards(output):
-        raise OptionError("--modisco and --seqlets want all maps at once; give -o one file")
+    if seqlets and are_shards(output):
+        raise OptionError("--seqlets wants all maps at once; give -o one file")
 
     def explain(**more: Any) -> Any:
         found: Any = fastseq.attribute(plans.all(given), given.codes, **plans.rest, **more)
         if modisco:
+            shards = each_shard(output) if are_shards(output) else [found.maps()]
             Path(modisco).mkdir(parents=True, exist_ok=True)
-            found.save_modisco(modisco)
+            write_modisco(modisco, shards, len(given.codes))
         if seqlets:
             spans = fastseq.seqlets(found)
             names = np.array(given.names, object)[spans.pop("row")]

@@ -2,16 +2,20 @@
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastseq.arrays import UNKNOWN, Codes, check
 from fastseq.errors import FormatError, ShapeError
-from fastseq.io.files import chunks, write_bytes
+from fastseq.io.files import chunks, replacing, write_bytes
+from fastseq.sequence.encode import one_hot
 
 KIND = "fastseq-maps-1"
 
@@ -96,7 +100,9 @@ def write_maps(path: str | PathLike[str], maps: Maps) -> None:
     UnreadableFileError
         The folder does not take files.
     """
-    write_arrays(path, arrays_of(maps))
+    sink = io.BytesIO()
+    np.savez_compressed(sink, allow_pickle=False, **arrays_of(maps))
+    write_bytes(path, sink.getvalue())
 
 
 def arrays_of(maps: Maps) -> dict[str, NDArray]:
@@ -132,11 +138,51 @@ def maps_of(arrays: Mapping[str, NDArray]) -> Maps:
     )
 
 
-def write_arrays(path: str | PathLike[str], arrays: Mapping[str, NDArray]) -> None:
-    """Write named arrays as one compressed .npz file, whole or not at all."""
-    sink = io.BytesIO()
-    np.savez_compressed(sink, **dict(arrays))
-    write_bytes(path, sink.getvalue())
+def write_modisco(
+    folder: str | PathLike[str], parts: Iterable[Maps], rows: int, *, task: int = 0
+) -> None:
+    """Write ``ohe.npz`` and ``shap.npz``, which TF-MoDISco-lite reads, part by part.
+
+    One-hot and hypothetical maps, float32 (n, 4, span), each under the name ``arr_0``:
+    ``modisco motifs -s ohe.npz -a shap.npz -n 2000 -w 200 -o results.h5`` (version 3.0.0), the
+    window ``-w`` being the length at most.
+
+    Parameters
+    ----------
+    folder : path-like
+    parts : iterable of Maps
+        Such as `fastseq.io.map_shards.each_shard` gives; one at a time is in memory.
+    rows : int
+        Sequences in all parts.
+    task : int
+
+    Raises
+    ------
+    UnreadableFileError
+        The folder does not take files.
+    """
+    with ExitStack() as opened:
+        files: dict[str, IO[bytes]] = {}
+        for maps in parts:
+            hot = one_hot(maps.span, dtype="float32")
+            for name, array in (("ohe", hot), ("shap", maps.hypothetical[:, task])):
+                if name not in files:
+                    file = _growing(Path(folder) / f"{name}.npz", (rows, *array.shape[1:]))
+                    files[name] = opened.enter_context(file)
+                files[name].write(np.ascontiguousarray(array, "<f4").tobytes())
+
+
+@contextmanager
+def _growing(path: Path, shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
+    """Yield where the numbers of a float32 array go, in an .npz file of that one array."""
+    about = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with (
+        replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("arr_0.npy", "w", force_zip64=True) as member,
+    ):
+        np.lib.format.write_array_header_1_0(member, about)
+        yield member
 
 
 def read_maps(path: str | PathLike[str]) -> Maps:

@@ -1,10 +1,10 @@
 """Which bases matter: maps over sequences, all of one result type."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal, get_args, overload
 
 import numpy as np
@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from fastseq.arrays import Codes, Text
-from fastseq.errors import OptionError
+from fastseq.errors import FastseqWarning, OptionError
 from fastseq.io.map_shards import SHARD
-from fastseq.io.maps import Maps, write_arrays, write_maps
+from fastseq.io.maps import Maps, write_maps, write_modisco
 from fastseq.lower.ensemble import Runnable, lower_all
 from fastseq.lower.plan import Plan, Precision
 from fastseq.models.specs import Strand
@@ -106,15 +106,9 @@ class Attributions:
     def save_modisco(self, folder: str | PathLike[str]) -> None:
         """Write ``ohe.npz`` and ``shap.npz``, which TF-MoDISco-lite reads.
 
-        One-hot and hypothetical maps, float32 (n, 4, length), each under the name ``arr_0``:
-        ``modisco motifs -s ohe.npz -a shap.npz -n 2000 -w 200 -o results.h5`` (version 3.0.0), the
-        window ``-w`` being the length at most.
+        See `fastseq.io.maps.write_modisco`.
         """
-        for name, array in (
-            ("ohe", float_one_hot(self.codes)),
-            ("shap", self.hypothetical),
-        ):
-            write_arrays(Path(folder) / f"{name}.npz", {"arr_0": array})
+        write_modisco(folder, [self.maps()], len(self.codes))
 
 
 @overload
@@ -253,6 +247,7 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are its op
         else:
             placed = replace(run, row_offset=row_offset + rows.start)
             raw, missing = _mean_over_views(placed, plans, part, views, progress)
+            _warn_of_zeros(raw, rows.start)
         return Attributions(part, raw, method, name, missing if run.is_complete else None)
 
     if output is None:
@@ -262,6 +257,19 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are its op
         {**vars(run), "task": number, "tasks": [name], "strands": strands},
         names=names, shard=shard, resume=resume, progress=progress,
     )  # fmt: skip
+
+
+def _warn_of_zeros(raw: NDArray[np.float32], first: int) -> None:
+    """Warn of sequences whose map is 0 throughout, which a saturated output makes."""
+    flat = np.flatnonzero(~raw.any((1, 2)))
+    if flat.size:
+        warnings.warn(
+            f"the map of sequence {first + flat[0]} is 0 everywhere ({flat.size} of {len(raw)} "
+            "are): the score does not change there; a sigmoid or softmax inside the model that "
+            "has reached its end does this, a TargetSpec with that activation outside does not",
+            FastseqWarning,
+            stacklevel=4,
+        )
 
 
 def _effects(
@@ -341,8 +349,9 @@ def _task(plan: Plan, task: int | str | None) -> int:
     tasks = plan.target_spec.tasks
     if task is None and len(tasks) == 1:
         return 0
-    if isinstance(task, Integral) and not isinstance(task, bool) and 0 <= task < len(tasks):
+    if isinstance(task, str):
+        if task in tasks:
+            return tasks.index(task)
+    elif isinstance(task, Integral) and not isinstance(task, bool) and 0 <= task < len(tasks):
         return int(task)
-    if task in tasks:
-        return tasks.index(task)
     raise OptionError(f"task={task!r}; the model answers {', '.join(tasks)}: choose one")

@@ -152,7 +152,15 @@ def test_pairs_make_a_table_of_interactions(run, model, fasta, sequences):
     assert "expected substitutions" in run("ism", "-m", model, fasta, "--edits", "twists").stderr
 
 
-def test_maps_for_modisco_stand_beside_the_table(run, model, fasta):
-    done = run("attribute", "-m", model, fasta, "--modisco", "m", "-o", "a.npz")
+@pytest.mark.parametrize("output", ["a.npz", "a/", "a.zarr"])
+def test_maps_for_modisco_stand_beside_the_others(run, model, many, output):
+    if output == "a.zarr":
+        pytest.importorskip("zarr")
+    done = run("attribute", "-m", model, many, "--shard", 64, "--modisco", "m", "-o", output)
     assert done.exit_code == 0, done.stderr
-    assert np.load("m/shap.npz")["arr_0"].shape == (12, 4, 40)
+    codes = fastseq.encode(many.read_text().split())
+    shap, hot = np.load("m/shap.npz")["arr_0"], np.load("m/ohe.npz")["arr_0"]
+    expected = fastseq.attribute(str(model), codes)
+    np.testing.assert_array_equal(shap, expected.hypothetical)
+    np.testing.assert_array_equal(hot, fastseq.one_hot(codes, dtype="float32"))
+    assert shap.dtype == hot.dtype == np.float32

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import fastseq
-from fastseq.errors import MissingExtraError, OptionError, ShapeError
+from fastseq.errors import FastseqWarning, MissingExtraError, OptionError, ShapeError
 from fastseq.io.maps import read_maps
 from fastseq.models.specs import InputSpec, TargetSpec
 
@@ -167,3 +167,31 @@ def test_maps_are_saved_for_fastseq_and_for_modisco(tmp_path):
     np.testing.assert_array_equal(shap, found.hypothetical)
     with pytest.raises(ShapeError):
         found.save(tmp_path / "maps.npz", names=["one"])
+
+
+def test_maps_of_saturated_outputs_are_not_zero_in_silence():
+    model = nn.Sequential(linear(), nn.Sigmoid())
+    nn.init.constant_(model[0][1].bias, 300.0)
+    with pytest.warns(FastseqWarning, match=r"map of sequence 0 is 0 everywhere \(6 of 6 are\)"):
+        assert (fastseq.attribute(model, CODES).raw == 0).all()
+    outside = linear()
+    nn.init.constant_(outside[1].bias, 300.0)
+    outside.target_spec = TargetSpec(activation="sigmoid")
+    for method in ("saliency", "smooth_grad", "integrated_gradients"):
+        assert fastseq.attribute(outside, CODES, method).raw.any((1, 2)).all()
+
+
+def test_bin_heads_are_explained_by_their_expected_bin():
+    model = linear(tasks=5)
+    model.target_spec = TargetSpec(activation="expected_bin", scale="bin", bins=(0, 1, 2, 3, 4))
+    found = fastseq.attribute(model, CODES).raw
+    for at in range(7):
+        for letter in range(4):
+            nudged = torch.zeros(6, 4, 7)
+            nudged[:, letter, at] = 1e-2
+            hot = torch.from_numpy(fastseq.one_hot(CODES, dtype="float32"))
+            up, down = (
+                (model(hot + s * nudged).softmax(1) * torch.arange(5)).sum(1) for s in (1, -1)
+            )
+            slope = ((up - down) / 2e-2).detach().numpy()
+            np.testing.assert_allclose(found[:, letter, at], slope, rtol=2e-3, atol=1e-4)
