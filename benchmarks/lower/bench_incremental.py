@@ -13,6 +13,7 @@ from benchmarks.rivals.plain_torch import BPNet, DeepStarr, ResNet, calibrated
 from benchmarks.run import Case, Rival
 from fastseq.lower.capture import capture
 from fastseq.lower.incremental import DeltaEngine
+from fastseq.sequence.edits import Edits, apply
 
 TABLE = torch.cat([torch.eye(4), torch.zeros(1, 4)])
 BATCHES = (32, 128, 512)
@@ -27,6 +28,12 @@ NETWORKS: tuple[tuple[str, Callable, int, int, tuple[float, float, float]], ...]
     ("DeepSTARR", DeepStarr, 1000, 250, (70, 5, 0.6)),
     ("BPNet", lambda length: BPNet(), 2114, 120, (25, 5, 0.75)),
 )
+IN_BFLOAT16 = {("ResNet PReLU", 110), ("DeepSTARR", 1000), ("BPNet", 2114)}
+# networks with walls (gates, attention, recurrence) and without, few edits and many
+SMALL = (
+    ("tum_resnet", 4), ("legnet", 4), ("dream_rnn", 4), ("dream_attn", 4), ("vaishnav", 4),
+    ("deepstarr", 4), ("legnet", 40), ("dream_rnn", 20),
+)  # fmt: skip
 PYTORCH_ONLY = {110: 3, 249: 6.5, 500: 13}  # goals on the residual network
 
 
@@ -46,16 +53,50 @@ def cases(size: str) -> Iterator[Case]:
         product = job.product(engine.bound.delta)
         rivals.append(Rival("dense operations as a matrix product", product, "torch", goals[2]))
         yield job.case(f"{name} {length} bp", engine, rivals)
+        if (name, length) in IN_BFLOAT16:
+            yield job.in_bfloat16(f"{name} {length} bp, bfloat16", engine)
         if name == "ResNet ReLU":
             slow = Rival(eager.name, eager.run, "torch", PYTORCH_ONLY[length])
             yield job.case(f"{name} {length} bp, PyTorch", job.engine(native=False), [slow])
     yield two_threads(size)
+    for name, positions in SMALL[:: 4 if size == "tiny" else 1]:
+        yield small_job(name, 2 if size == "tiny" else positions)
+
+
+def small_job(name: str, positions: int) -> Case:
+    """Return a small job through the engine that a plan chooses, beside eager mutants."""
+    torch.manual_seed(0)
+    model = fastseq.models.build(name).eval()
+    length = model.input_spec.variable
+    job = Job(model, length, positions)
+    begin = time.process_time()
+    plan = fastseq.lower(model, device="cpu")
+    seconds = time.process_time() - begin
+    row, start, inserted, offsets = job.edits
+    edits = Edits(row, start, np.ones_like(start), inserted, offsets)
+    pays = plan.incremental_pays(len(edits))
+    engine = "incremental" if pays else "full"
+
+    def eager() -> None:
+        codes = np.concatenate([job.codes, apply(job.codes, edits, length=length)])
+        with torch.inference_mode():
+            plan.module(plan.input_spec.expand(plan.input_spec.place(codes), "+"))
+
+    return Case(
+        f"{name}, {len(edits)} edits",
+        lambda: plan.effects(job.codes, edits, engine=engine),
+        len(edits),
+        "edits",
+        f"substitutions in one random sequence of {length} bp; random weights",
+        [Rival("eager mutants in one batch", eager, "torch", goal=0.95)],
+        note=f"auto takes the {engine} engine; lowered in {seconds:.2g} s",
+    )
 
 
 def two_threads(size: str) -> Case:
-    """Return eight sequences on two threads beside one."""
-    job = Job(calibrated(DeepStarr(249), 249), 249, 3 if size == "tiny" else 83)
-    rows = 2 if size == "tiny" else 8
+    """Return all substitutions of many sequences on two threads beside one."""
+    job = Job(calibrated(DeepStarr(249), 249), 249, 3 if size == "tiny" else 249)
+    rows = 2 if size == "tiny" else 32
     codes = np.random.default_rng(1).integers(0, 4, (rows, 249), dtype=np.uint8)
     row, start = np.repeat(np.arange(rows), len(job.start)), np.tile(job.start, rows)
     inserted = (codes[row, start] + np.tile([1, 2, 3], len(row) // 3)) % 4
@@ -84,15 +125,42 @@ class Job:
         self.start = np.repeat(self.positions, 3)
         self.inserted = (self.codes[0, self.start] + np.tile([1, 2, 3], len(self.positions))) % 4
 
-    def engine(self, *, native: bool = True) -> DeltaEngine:
+    def engine(self, *, native: bool = True, precision: str = "float32") -> DeltaEngine:
         """Return the engine over the lowered model."""
         graph = capture(self.model, 4, self.length)
-        return DeltaEngine(graph, TABLE, threads=1, native=native)
+        return DeltaEngine(graph, TABLE, threads=1, native=native, precision=precision)
+
+    @property
+    def edits(self) -> tuple[np.ndarray, ...]:
+        """All substitutions, as an engine takes them."""
+        count = np.arange(len(self.start) + 1)
+        return self.start * 0, self.start, self.inserted.astype(np.uint8), count
+
+    def in_bfloat16(self, name: str, wide: DeltaEngine) -> Case:
+        """Return differences in bfloat16 beside those in float32, with their error of effects."""
+        narrow = self.engine(precision="bfloat16")
+        fast, true = (engine.effects(self.codes, *self.edits)[1] for engine in (narrow, wide))
+        error, size = np.abs(fast - true), np.abs(true)
+        flips = float((np.sign(fast) * np.sign(true) < 0).mean())
+        cost = f"median error {np.median(error) / np.median(size):.2g} of the median effect"
+
+        def check() -> None:
+            assert np.median(error) <= 0.05 * np.median(size), cost
+
+        return Case(
+            name,
+            lambda: narrow.effects(self.codes, *self.edits),
+            len(self.start),
+            "edits",
+            f"{len(self.start)} substitutions in one random sequence",
+            [Rival("float32 differences", lambda: wide.effects(self.codes, *self.edits), goal=1.5)],
+            check=check,
+            note=f"{cost}, {flips:.2%} of signs flipped; {'; '.join(narrow.wide)}".rstrip("; "),
+        )
 
     def case(self, name: str, engine: DeltaEngine, rivals: list[Rival]) -> Case:
         """Return the case, checked against double precision."""
-        count = len(self.start)
-        edits = (self.start * 0, self.start, self.inserted.astype(np.uint8), np.arange(count + 1))
+        count, edits = len(self.start), self.edits
         return Case(
             name,
             lambda: engine.effects(self.codes, *edits)[1],
