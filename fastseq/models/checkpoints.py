@@ -7,7 +7,7 @@ from typing import Any
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from fastseq.errors import CheckpointError, MissingFileError, UnreadableFileError
 from fastseq.models.registry import build
@@ -109,6 +109,25 @@ def _refuse_pickle(path: Path, head: bytes) -> None:
         )
 
 
+def _check_tensors(path: Any, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """Raise on the first tensor that the model lacks, or that the model has otherwise."""
+    of = len(found.keys() ^ wanted.keys())
+    for name in sorted(found.keys() ^ wanted.keys()):
+        held = "no tensor" if name in wanted else "a tensor"
+        raise CheckpointError(
+            f"{path} does not fit its own description: it holds {held} {name}, which its model "
+            f"{'has' if name in wanted else 'has not'} ({of} such)"
+        )
+    for name, tensor in found.items():
+        its, own = ((tuple(one.shape), one.dtype) for one in (tensor, wanted[name]))
+        # the text of trees has any length
+        if its != own and not name.endswith("_extra_state"):
+            raise CheckpointError(
+                f"{path} does not fit its own description: {name} is {its[1]} {its[0]}; its model "
+                f"has {own[1]} {own[0]}"
+            )
+
+
 def load(path: str | os.PathLike[str]) -> nn.Module:
     """Return the model of a checkpoint, in eval mode on the CPU.
 
@@ -122,7 +141,9 @@ def load(path: str | os.PathLike[str]) -> nn.Module:
         model: Any = build(about["name"], **about["sizes"])
         model.input_spec = InputSpec.from_dict(about["input_spec"])
         model.target_spec = TargetSpec.from_dict(about["target_spec"])
-        model.load_state_dict(safetensors.torch.load_file(path))
+        tensors = safetensors.torch.load_file(path)
+        _check_tensors(path, tensors, model.state_dict())
+        model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not fit its own description: {error}") from error
     return model.eval()

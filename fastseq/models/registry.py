@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from numbers import Integral, Real
 from typing import Any, get_args
 
 import numpy as np
@@ -235,18 +234,19 @@ def _check(size: str, value: Any, default: Any, kind: Any) -> None:
 
 def _wanted(value: Any, default: Any) -> str:
     """Return what a value should have been, or nothing where it may stand for the default."""
-    number = isinstance(value, (Real, np.bool_)) and not isinstance(value, (bool, np.bool_))
+    truth = isinstance(value, (bool, np.bool_))
     match default:
         case bool():
-            return "" if isinstance(value, (bool, np.bool_)) else "True or False"
+            return "" if truth else "True or False"
         case int():
             least = min(default, 1) if default > 0 else -1
-            if number and isinstance(value, Integral) and least <= value <= LARGEST:
+            whole = isinstance(value, (int, np.integer)) and not truth
+            if whole and least <= value <= LARGEST:
                 return ""
             return f"whole numbers of {least} or more" if least == 1 else "a whole number"
         case float():
-            good = number and math.isfinite(value) and value >= 0
-            return "" if good else "numbers of 0 or more"
+            number = isinstance(value, (int, float, np.number)) and not truth
+            return "" if number and 0 <= value < math.inf else "numbers of 0 or more"
         case str():
             return "" if isinstance(value, (str, os.PathLike)) else f"text, such as {default!r}"
         case dict():

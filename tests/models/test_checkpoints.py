@@ -112,3 +112,51 @@ def test_others_may_read_what_was_saved(model, tmp_path):
     path = models.save(model, tmp_path / "m.safetensors")
     (tmp_path / "plain").write_bytes(b"")
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": "legnet", "sizes": {}}, "tensor body.0.*, which its model has"),
+        ({"name": "resnet"}, "no model is named 'resnet'"),
+        ({"sizes": {}}, r"body.0.0.weight is torch.float32 \(4, 4, 21\); its model has"),
+        ({"sizes": {"channels": "wide"}}, "expected whole numbers"),
+        ({"sizes": 3}, "does not fit its own description"),
+        ({"input_spec": {"length": 1e9}}, "length=1000000000.0; expected a whole number of bp"),
+        ({"input_spec": {"length": 9, "left": ["A"]}}, "expected bases A, C, G, T or N"),
+        ({"input_spec": {"length": 9, "strand_channel": 1}}, "expected True or False"),
+        ({"input_spec": []}, "does not fit its own description"),
+        ({"target_spec": {"tasks": "y"}}, "tasks='y'; expected a list of str"),
+        ({"target_spec": {"tasks": []}}, "expected one name an output"),
+        ({"target_spec": {"slope": "2"}}, "expected an invertible map"),
+        ({"target_spec": {"bins": [1, "2"]}}, "expected a list of real"),
+        ({"target_spec": {"reverse_complement": "yes"}}, "expected True, False or None"),
+        ({"target_spec": None}, "does not fit its own description"),
+    ],
+)
+def test_descriptions_that_cannot_be_are_refused_in_one_sentence(tmp_path, change, words):
+    model = models.build("tum_cnn", channels=4)
+    about = {**describe(models.save(model, tmp_path / "m")), **change}
+    save_file(dict(model.state_dict()), tmp_path / "m", {"fastseq": json.dumps(about)})
+    with pytest.raises(CheckpointError, match=words) as caught:
+        models.load(tmp_path / "m")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '"x"', '{"kind": 1}'])
+def test_headers_that_are_no_description_are_refused(tmp_path, text):
+    save_file({"w": torch.zeros(2)}, tmp_path / "m", {"fastseq": text})
+    with pytest.raises(CheckpointError):
+        models.load(tmp_path / "m")
+
+
+def test_a_tensor_too_many_or_of_another_precision_is_named(model, tmp_path):
+    about = {"fastseq": json.dumps(describe(models.save(model, tmp_path / "m")))}
+    tensors = dict(model.state_dict())
+    save_file({**tensors, "more": torch.zeros(2)}, tmp_path / "m", about)
+    with pytest.raises(CheckpointError, match=r"a tensor more, which its model has not \(1 such\)"):
+        models.load(tmp_path / "m")
+    save_file({**tensors, "head.bias": tensors["head.bias"].half()}, tmp_path / "m", about)
+    with pytest.raises(CheckpointError, match=r"head.bias is torch.float16 \(1,\)"):
+        models.load(tmp_path / "m")
