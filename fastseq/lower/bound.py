@@ -39,6 +39,15 @@ class Bound:
         each = self.window if window else self.delta
         return (edits + 1) * self.full / (self.full + edits * each)
 
+    def explain(self, edits: int, expected: float) -> list[str]:
+        """Return the operations, and what so many edits of a sequence can win, as sentences."""
+        return [
+            f"forward {self.full / 1e6:.3g} MFLOP; a substitution at least "
+            f"{self.window / 1e6:.3g} by windows, {self.delta / 1e6:.3g} by differences",
+            f"{edits} edits of a sequence: at most {self.gain(edits, window=True):.3g}x by "
+            f"windows, {self.gain(edits):.3g}x by differences, {expected:.3g}x expected",
+        ]
+
 
 def bound(graph: fx.GraphModule, chain: Chain, table: Tensor) -> Bound:
     """Return the operations of a lowered graph, and of substitutions along its chain.
