@@ -1,11 +1,9 @@
 """Depthwise and small-group convolution against float64 PyTorch."""
 
-from itertools import product
-
 import pytest
 from fastseq_kernels import depthwise, reference
 
-from tests.kernels.inputs import DTYPES, Case, check, floats, poisoned
+from tests.kernels.inputs import DTYPES, Case, check, floats, pairwise_cover, poisoned
 
 pytestmark = pytest.mark.kernel
 
@@ -27,13 +25,15 @@ def test_equals_the_reference(case, dtype):
 
 @pytest.mark.long
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_combination(dtype):
-    grid = product((1, 4, 7, 17), (1, 2), (1, 3), ((12, 12), (24, 12), (24, 8), (36, 4)),
-                   (None, "before", "after"), (1, 3), ("silu", "prelu"))  # fmt: skip
-    for kernel, stride, dilation, (channels, groups), residual, pool, activation in grid:
-        compare(Case(2, 61, channels, channels * 2, kernel, stride=stride, dilation=dilation,
-                     groups=groups, residual=residual, pool=pool, activation=activation),
-                dtype)  # fmt: skip
+def test_every_pair_of_options(dtype):
+    axes = {
+        "kernel": (1, 4, 7, 17), "stride": (1, 2), "dilation": (1, 3),
+        "groups": ((12, 12), (24, 12), (24, 8), (36, 4)), "residual": (None, "before", "after"),
+        "pool": (1, 2, 3), "activation": (*reference.ACTIVATIONS,),
+    }  # fmt: skip
+    for options in pairwise_cover(axes):
+        channels, options["groups"] = options["groups"]
+        compare(Case(2, 61, channels, channels * 2, **options), dtype)
 
 
 def compare(case: Case, dtype: str) -> None:

@@ -1,13 +1,20 @@
 """The first layer from codes against a float64 one-hot, with flanks and constant channels."""
 
-from itertools import cycle, product
-
 import pytest
 import torch
 from fastseq_kernels import first_conv, reference
 from torch.nn import functional as F
 
-from tests.kernels.inputs import DEVICE, DTYPES, check, floats, normal, poisoned, random_codes
+from tests.kernels.inputs import (
+    DEVICE,
+    DTYPES,
+    check,
+    floats,
+    normal,
+    pairwise_cover,
+    poisoned,
+    random_codes,
+)
 
 pytestmark = pytest.mark.kernel
 
@@ -57,21 +64,22 @@ def test_equals_the_convolution_of_a_one_hot(case, dtype):
 
 @pytest.mark.long
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_combination(dtype):
-    """All geometries; the activations take turns."""
-    activations = cycle(reference.ACTIVATIONS)
-    grid = product((1, 3, 6, 21), (1, 24, 80), (1, 2), (1, 3), (0.0, 0.25), (1, 2, 3))
-    for kernel, channels, stride, dilation, unknown, pool in grid:
-        for pads in {(0, 0), (kernel // 2, kernel // 2), (2, 5)}:
-            case = (kernel, channels, stride, dilation, pads, unknown, next(activations), pool)
-            codes = random_codes(2, 71)
-            weight = normal(kernel, 4, channels, dtype=dtype) / kernel**0.5
-            base, slope = normal(channels), normal(channels, seed=1)
-            options = settings(*case, 71)
-            truth = reference.first_conv1d(codes.cpu(), *floats(weight, base, slope), **options)
-            out = poisoned(truth, dtype)
-            first_conv.first_conv1d(codes, weight, base, slope, out=out, **options)
-            check(out, truth, dtype)
+def test_every_pair_of_options(dtype):
+    axes = {
+        "kernel": (1, 3, 6, 21), "channels": (1, 24, 80), "stride": (1, 2), "dilation": (1, 3),
+        "pads": ((0, 0), (3, 3), (2, 5)), "unknown": (0.0, 0.25),
+        "activation": (*reference.ACTIVATIONS,), "pool": (1, 2, 3),
+    }  # fmt: skip
+    for chosen in pairwise_cover(axes):
+        kernel, channels = chosen["kernel"], chosen["channels"]
+        codes = random_codes(2, 71)
+        weight = normal(kernel, 4, channels, dtype=dtype) / kernel**0.5
+        base, slope = normal(channels), normal(channels, seed=1)
+        options = settings(*chosen.values(), 71)
+        truth = reference.first_conv1d(codes.cpu(), *floats(weight, base, slope), **options)
+        out = poisoned(truth, dtype)
+        first_conv.first_conv1d(codes, weight, base, slope, out=out, **options)
+        check(out, truth, dtype)
 
 
 @pytest.mark.parametrize(("left", "right"), [(0, 0), (3, 0), (17, 13), (1, 9)])

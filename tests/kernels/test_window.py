@@ -1,12 +1,19 @@
 """Windows of differences: the twin, the kernel, and a whole chain against edited sequences."""
 
-from itertools import cycle, product
-
 import pytest
 import torch
 from fastseq_kernels import conv, reference, window
 
-from tests.kernels.inputs import DEVICE, DTYPES, check, floats, normal, poisoned, random_codes
+from tests.kernels.inputs import (
+    DEVICE,
+    DTYPES,
+    check,
+    floats,
+    normal,
+    pairwise_cover,
+    poisoned,
+    random_codes,
+)
 
 pytestmark = pytest.mark.kernel
 
@@ -66,19 +73,22 @@ def test_equals_the_reference(case, dtype):
 
 @pytest.mark.long
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_combination(dtype):
-    """All geometries; the activations take turns."""
-    activations = cycle(reference.ACTIVATIONS)
-    grid = product((1, 6), (16, 20), (1, 4, 9), (1, 3), (None, "before", "after"), (1, 2, 3))
-    for width, channels, kernel, dilation, skip, pool in grid:
-        span = dilation * (kernel - 1)
-        for pads in {(span // 2, span - span // 2), (span, 0)}:
-            case = (width, 29, channels, 24, kernel, dilation, pads, next(activations), skip, pool)
-            called, options = tensors(case, dtype)
-            truth = reference.window_conv1d(**double(called), **options)
-            out = poisoned(truth, dtype)
-            window.window_conv1d(**called, **options, out=out)
-            check(out, truth, dtype)
+def test_every_pair_of_options(dtype):
+    axes = {
+        "width": (1, 6), "channels": (16, 20), "kernel": (1, 4, 9), "dilation": (1, 3),
+        "skip": (None, "before", "after"), "pool": (1, 2, 3), "left": (False, True),
+        "activation": (*reference.ACTIVATIONS,),
+    }  # fmt: skip
+    for chosen in pairwise_cover(axes):
+        span = chosen["dilation"] * (chosen["kernel"] - 1)
+        pads = (span, 0) if chosen["left"] else (span // 2, span - span // 2)
+        case = (chosen["width"], 29, chosen["channels"], 24, chosen["kernel"], chosen["dilation"],
+                pads, chosen["activation"], chosen["skip"], chosen["pool"])  # fmt: skip
+        called, options = tensors(case, dtype)
+        truth = reference.window_conv1d(**double(called), **options)
+        out = poisoned(truth, dtype)
+        window.window_conv1d(**called, **options, out=out)
+        check(out, truth, dtype)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case[8] is None], ids=str)
