@@ -46,7 +46,7 @@ from fastseq.show.logo import LETTERS
 )
 @click.option("--reduce", type=click.Choice(["sum", "mean"]),
               help="How the positions of a profile become one number.")  # fmt: skip
-@click.option("--explain", is_flag=True, help="Only tell how the mutants would run, and why.")
+@click.option("--explain", is_flag=True, help="Only tell how mutants would run, why, and how fast.")
 @running_options
 @engine_option
 @view_options
@@ -143,11 +143,14 @@ def _explanation(
     **_: Any,
 ) -> list[tuple[str, str]]:
     """Return how each model would make all substitutions of the span."""
+    measured = load("fastseq.score.measured").measured_ism
     told = []
     for path in models:
         plan = fastseq.lower(path, device=device, precision=precision, batch_size=batch_size)
         first, last = start or 0, plan.input_spec.variable if end is None else end
-        told.append((path, plan.explain_ism(3 * max(last - first, 0))))
+        edits = 3 * max(last - first, 0)
+        text = f"{plan.explain_ism(edits)}\n{measured(plan, edits)}"
+        told.append((path, text))
     return told
 
 
