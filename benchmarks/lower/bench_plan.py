@@ -13,6 +13,7 @@ import fastseq
 from benchmarks.rivals import optional
 from benchmarks.rivals.plain_torch import BPNet, DeepStarr, LegNet, ResNet, calibrated
 from benchmarks.run import Case, Rival
+from fastseq._native import cpu
 from fastseq.models.specs import InputSpec
 
 onnx_runtimes = optional("onnx_runtimes")
@@ -51,6 +52,71 @@ def cases(size: str) -> Iterator[Case]:
                 rivals,
                 check=lambda plan=plan, eager=eager: eager.agrees(plan),
             )
+        if name == "ResNet":
+            yield from _other_ways(model, eager, codes, size)
+    yield grouped(size)
+
+
+def _other_ways(
+    model: torch.nn.Module, eager: "Eager", codes: np.ndarray, size: str
+) -> Iterator[Case]:
+    """Yield the compiled bfloat16 plan, and the float32 plan without AVX-512."""
+    if size == "full":  # a compilation takes longer than all tiny cases
+        yield _compiled(model, eager, codes)
+    if "avx2" not in cpu.supported() or cpu.current() == "avx2":
+        return
+    plan = fastseq.lower(model, length=codes.shape[1])
+
+    def narrow() -> np.ndarray:
+        before = cpu.use("avx2")
+        try:
+            return plan.predict(codes)
+        finally:
+            cpu.use(before)
+
+    rivals = [
+        Rival("eager nn.Conv1d float32, its best batch, by AVX-512", eager.run, "torch"),
+        Rival("the plan by AVX-512", lambda: plan.predict(codes)),
+    ]
+    yield Case(
+        f"ResNet {codes.shape[1]} bp, float32, AVX2", narrow, len(codes), "sequences",
+        f"{len(codes)} random sequences as codes", rivals, check=lambda: eager.agrees(plan),
+    )  # fmt: skip
+
+
+def _compiled(model: torch.nn.Module, eager: "Eager", codes: np.ndarray) -> Case:
+    """Return the bfloat16 plan whose head inductor compiled."""
+    length = codes.shape[1]
+    plain = fastseq.lower(model, length=length, precision="bfloat16")
+    compiled = fastseq.lower(model, length=length, precision="bfloat16", compile=True)
+    rivals = [
+        Rival("eager nn.Conv1d float32, its best batch", eager.run, "torch", 2.9),
+        Rival("the plan as it is", lambda: plain.predict(codes)),
+    ]
+    return Case(
+        f"ResNet {length} bp, bfloat16, its head compiled", lambda: compiled.predict(codes),
+        len(codes), "sequences", f"{len(codes)} random sequences as codes", rivals,
+        check=lambda: eager.agrees(compiled),
+        note="native layers stay, inductor compiles what runs in PyTorch",
+    )  # fmt: skip
+
+
+def grouped(size: str) -> Case:
+    """Return convolutions of two channels a group, as LegNet has them, beside eager PyTorch."""
+    rows, length = {"tiny": 2, "full": 64}[size], 150
+    torch.manual_seed(0)
+    layers = (torch.nn.Conv1d(256, 256, 7, padding=3, groups=128) for _ in range(4))
+    body = (part for layer in layers for part in (layer, torch.nn.SiLU()))
+    model = torch.nn.Sequential(torch.nn.Conv1d(4, 256, 7, padding=3), *body,
+                                torch.nn.AdaptiveAvgPool1d(1), torch.nn.Flatten())  # fmt: skip
+    codes = np.random.default_rng(0).integers(0, 4, (rows, length), dtype=np.uint8)
+    plan, eager = fastseq.lower(model.eval(), length=length), Eager(model, codes, 4)
+    return Case(
+        "four convolutions of 256 channels, 2 a group, 150 bp", lambda: plan.predict(codes), rows,
+        "sequences", f"{rows} random sequences as codes",
+        [Rival("eager nn.Conv1d float32, its best batch", eager.run, "torch")],
+        check=lambda: eager.agrees(plan),
+    )  # fmt: skip
 
 
 def _runtimes(model: torch.nn.Module, hot: torch.Tensor, precision: str) -> Iterator[Rival]:

@@ -41,9 +41,9 @@ def lower(
     batch_size : int, optional
         Sequences run at once.
     compile : bool
-        On the CPU, whether inductor compiles, with frozen weights, what runs in PyTorch: of a
-        convolutional network the head alone, since native layers are faster than what inductor
-        makes of them. It takes seconds, again in each process, and a C++ compiler; every call
+        On the CPU, whether inductor compiles, with frozen weights, what runs in PyTorch. Native
+        layers stay: they are faster than what inductor makes of them, and a convolutional network
+        gains nothing. It takes seconds, again in each process, and a C++ compiler; every call
         then costs a whole batch.
 
     Returns

@@ -46,7 +46,7 @@ def trained(request):
     torch.manual_seed(0)
     torch.set_num_threads(1)
     model = build(request.param, **SIZES[request.param]).train()
-    length = model.input_spec.length
+    length = model.input_spec.length  # type: ignore[union-attr]
     steps = torch.optim.AdamW(model.parameters(), 5e-3)
     for step in range(STEPS):
         codes, wanted = planted(length, BATCH, step)
