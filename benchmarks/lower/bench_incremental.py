@@ -74,7 +74,7 @@ def small_job(name: str, positions: int) -> Case:
     seconds = time.process_time() - begin
     row, start, inserted, offsets = job.edits
     edits = Edits(row, start, np.ones_like(start), inserted, offsets)
-    pays = plan.incremental_pays(len(edits))
+    pays = plan.incremental_pays(len(edits), 1)
     engine = "incremental" if pays else "full"
 
     def eager() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastseq.lower import chain as chains
 from fastseq.lower import ops
 from fastseq.lower.bound import Bound, bound
 from fastseq.lower.chain import HOMOGENEOUS, Step
-from fastseq.lower.incremental import Cost
+from fastseq.lower.incremental import Cost, changes
 from fastseq.lower.kernels import FILES, Precision
 
 # mutants of one launch, and rows whose references are held at once: a launch fills the chip, and
@@ -112,12 +113,13 @@ class WindowEngine:
         answers = np.empty((len(codes), *self.shape), np.float32)
         deltas = np.zeros((len(row), *self.shape), np.float32)
         length = np.diff(offsets)
+        altered = changes(codes, row, start, inserted, offsets)
         with torch.inference_mode():
             for first in range(0, len(codes), ROWS):
                 letters = torch.from_numpy(codes[first : first + ROWS].copy()).to(self.device)
                 values, linear = self._references(letters)
                 answers[first : first + ROWS] = self._answer(values).cpu().numpy()
-                mine = np.flatnonzero((row >= first) & (row < first + ROWS) & (length > 0))
+                mine = np.flatnonzero(altered & (row >= first) & (row < first + ROWS))
                 for bases in np.unique(length[mine]):
                     same = mine[length[mine] == bases]
                     for some in np.split(same, range(MUTANTS, len(same), MUTANTS)):
@@ -222,20 +224,17 @@ class WindowEngine:
         """What a forward pass and an edit cost at least, in operations."""
         return bound(self._graph, self.chain, self.table.cpu())
 
-    def cost(self, edits: float) -> Cost:
+    def cost(self, edits: float, sequences: float = inf) -> Cost:
         """Return what one sequence with so many edits costs, in full and here, in operations."""
         full = self.bound.full
         return Cost((edits + 1) * full, 2 * full + edits * self.bound.window / WINDOW_RATE)
 
     def explain(self, edits: int) -> list[str]:
         """Return how so many edits of a sequence run, and what they can win at most."""
-        known = self.bound
         return [
-            f"forward {known.full / 1e6:.3g} MFLOP; a substitution at least "
-            f"{known.window / 1e6:.3g} by windows",
-            f"{edits} edits of a sequence: at most {known.gain(edits, window=True):.3g}x, "
-            f"{self.cost(edits).gain:.3g}x expected (a guess: not yet timed on a GPU)",
-            f"windows of differences in Triton, {len(self.layers)} launches for {MUTANTS} mutants",
+            *self.bound.explain(edits, self.cost(edits).gain),
+            f"windows of differences in Triton, {len(self.layers)} launches for {MUTANTS} mutants; "
+            "what is expected is a guess, not yet timed on a GPU",
         ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
-from math import prod
+from math import inf, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -154,6 +154,7 @@ class DeltaEngine:
         """
         answers = np.empty((len(codes), *self.shape), np.float32)
         deltas = np.zeros((len(row), *self.shape), np.float32)
+        batched = not self.slow and self._references.by_row
         batches = list(self._batches(codes, row, start, inserted, offsets))
         count = resolve(self.threads, int(len(row) * self.bound.delta) // OPERATIONS)
         # whole sequences are the larger share of work, but a few have only their sites to share
@@ -162,7 +163,8 @@ class DeltaEngine:
         def some(first: int, last: int) -> None:
             with torch.inference_mode():
                 for rows, size, groups in batches[first:last]:
-                    ref = self._references(_filled(codes[rows], size))
+                    letters = codes[rows] if batched else _filled(codes[rows], size)
+                    ref = self._references(letters, size)
                     answer = self._answer(ref)
                     answers[rows] = answer[: len(rows)].numpy()
                     prepared = self._deltas.prepare(ref) if groups else None
@@ -186,7 +188,7 @@ class DeltaEngine:
         A sequence of many edits runs alone: its reference is a small part of its work.
         """
         length = np.diff(offsets)
-        edits = np.flatnonzero(_changes(codes, row, start, inserted, offsets))
+        edits = np.flatnonzero(changes(codes, row, start, inserted, offsets))
         few = np.bincount(row, minlength=len(codes)) < EDITS_ALONE
         rows = np.concatenate([np.flatnonzero(few), np.flatnonzero(~few)])
         shared = -(-int(few.sum()) // self._together)
@@ -251,13 +253,15 @@ class DeltaEngine:
         """What a forward pass and an edit cost at least, in operations."""
         return bound(self._graph, self.chain, self.table)
 
-    def cost(self, edits: float) -> Cost:
+    def cost(self, edits: float, sequences: float = inf) -> Cost:
         """Return what one sequence with so many edits costs, in full and here.
 
         Parameters
         ----------
         edits : float
             Edits of a sequence, on average.
+        sequences : float
+            Sequences of one call, which share the price of a step where their edits are few.
 
         Notes
         -----
@@ -270,7 +274,7 @@ class DeltaEngine:
         rate, step = (TORCH_RATE, TORCH_STEP) if self.slow else (NATIVE_RATE, NATIVE_STEP)
         rate *= NARROW if self._is_narrow else 1
         each = changed / rate + self.bound.suffix
-        together = self._together if edits < EDITS_ALONE else 1
+        together = min(self._together, sequences) if edits < EDITS_ALONE else 1
         reference = OPEN * self.bound.full / (DIRECT if self._references.is_native else 1)
         once = reference + step * len(self.chain.steps) / together
         return Cost((edits + 1) * full, once + edits * (each + EDIT_OPERATIONS))
@@ -297,15 +301,12 @@ class DeltaEngine:
         edits : int
             Edits of a sequence; 3 x length for a saturation mutagenesis.
         """
-        known, cost = self.bound, self.cost(edits)
         by = f"PyTorch ({self.slow[0]})" if self.slow else f"native code ({cpu.current()})"
         return [
-            f"forward {known.full / 1e6:.3g} MFLOP; a substitution at least "
-            f"{known.window / 1e6:.3g} by windows, {known.delta / 1e6:.3g} by differences",
-            f"{edits} edits of a sequence: at most {known.gain(edits, window=True):.3g}x by "
-            f"windows, {known.gain(edits):.3g}x by differences, {cost.gain:.3g}x expected",
+            *self.bound.explain(edits, self.cost(edits).gain),
             f"differences are {'bfloat16' if self._is_narrow else 'float32'}, carried by {by}",
             *(f"not bfloat16: {reason}" for reason in self.wide),
+            "edits that change the length run in full",
             *self.walls,
         ]
 
@@ -316,7 +317,7 @@ def _filled(codes: Codes, size: int) -> Codes:
     return np.pad(codes, ((0, short), (0, 0)), constant_values=UNKNOWN) if short else codes
 
 
-def _changes(
+def changes(
     codes: Codes,
     row: NDArray[np.int64],
     start: NDArray[np.int64],

@@ -2,6 +2,7 @@
 
 import os
 from functools import cache, partial
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -173,10 +174,10 @@ class Plan(Forward):
                     "without them"]  # fmt: skip
         return self.delta_engine("+").reasons
 
-    def incremental_pays(self, edits: int) -> bool:
-        """Return whether so many edits of a sequence are faster as differences than in full."""
+    def incremental_pays(self, edits: int, sequences: float = inf) -> bool:
+        """Return whether so many edits of each sequence are faster as differences than in full."""
         # the cost model is right to a tenth or so
-        return not self.not_incremental and self.delta_engine("+").cost(edits).gain > 1.1
+        return not self.not_incremental and self.delta_engine("+").cost(edits, sequences).gain > 1.1
 
     @cache  # noqa: B019 - a plan lives as long as its engines are wanted
     def delta_engine(self, strand: Strand) -> DeltaEngine | WindowEngine:

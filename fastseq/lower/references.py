@@ -11,6 +11,10 @@ from fastseq.arrays import Codes
 from fastseq.lower import native, ops
 from fastseq.lower.chain import HOMOGENEOUS, INPUTS, Chain, Step
 
+# steps over maps, and activations, whose results PyTorch rounds alike in a batch of any size
+BY_ROW = {ops.activate, ops.add, ops.concat, ops.max_pool, ops.zero_pad}
+STRAIGHT = ("none", "relu", "leaky_relu", "prelu")
+
 
 @dataclass(frozen=True, eq=False)
 class Reference:
@@ -43,6 +47,8 @@ class References:
     ----------
     is_native : bool
         Whether they do.
+    by_row : bool
+        Whether maps come out the same, to the last bit, however many sequences run together.
     """
 
     def __init__(self, chain: Chain, table: Tensor, *, native_layers: bool) -> None:
@@ -53,6 +59,11 @@ class References:
             for number, step in enumerate(chain.steps):
                 if step.function is ops.conv and step.arguments["groups"] == 1:
                     self._layers[number] = self._layer(step)
+        maps = [(i, step) for i, step in enumerate(chain.steps) if step.is_map]
+        self.by_row = all(
+            (i in self._layers or step.function in BY_ROW) and step.activation in STRAIGHT
+            for i, step in maps
+        )
 
     def _layer(self, step: Step) -> Callable[..., Tensor]:
         """Return a convolution in native code, without its activation."""
@@ -68,9 +79,12 @@ class References:
             **sizes,
         )  # fmt: skip
 
-    def __call__(self, codes: Codes) -> Reference:
-        """Return what sequences give; codes are uint8, (n, length)."""
-        letters = torch.from_numpy(codes)
+    def __call__(self, codes: Codes, size: int = 1) -> Reference:
+        """Return what sequences give; codes are uint8, (n, length).
+
+        Vectors are multiplied in batches of at least ``size``, so that neighbours change no bit.
+        """
+        letters, short = torch.from_numpy(codes), max(0, size - len(codes))
         values = [self.table[letters.long()].mT]
         linear = []
         for number, step in enumerate(self.chain.steps):
@@ -80,9 +94,12 @@ class References:
             elif layer is not None:
                 z = layer(*inputs)
             else:
+                if not step.is_map and short:
+                    inputs = [torch.cat([x, x.new_zeros(short, *x.shape[1:])]) for x in inputs]
                 z = linear_part(step, inputs, bias=True)
-            linear.append(z)
-            values.append(ops.activate(z, step.activation, step.parameter))  # type: ignore[arg-type]
+            y = ops.activate(z, step.activation, step.parameter)  # type: ignore[arg-type]
+            linear.append(z[: len(codes)])
+            values.append(y[: len(codes)])
         return Reference(codes, values, linear)
 
 

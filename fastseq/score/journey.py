@@ -163,7 +163,8 @@ class Journey:
     def _chosen(self, engine: str, edits: int) -> Engine:
         """Return the engine of a run: one for all its sequences and models."""
         if engine == "auto":
-            pays = all(plan.incremental_pays(edits) for plan in self.plans)
+            together = min(len(self.codes), BLOCK)
+            pays = all(plan.incremental_pays(edits, together) for plan in self.plans)
             return "incremental" if pays else "full"
         return "incremental" if engine == "incremental" else "full"
 

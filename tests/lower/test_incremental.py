@@ -409,3 +409,11 @@ def test_the_bound_counts_what_changes():
 def test_the_cost_prefers_the_full_engine_where_everything_is_behind_a_wall():
     assert DeltaEngine(built("dilated")[0], TABLE).cost(2100).gain > 2
     assert DeltaEngine(built("norm over length")[0], TABLE).cost(1).gain < 1.5
+
+
+def test_auto_runs_few_edits_of_a_lone_sequence_in_full():
+    model = fastseq.models.build("tum_resnet").eval()
+    plan = fastseq.lower(model, device="cpu")
+    assert not plan.incremental_pays(12, 1)
+    assert plan.incremental_pays(330, 1)
+    assert "edits that change the length run in full" in plan.explain_ism()
