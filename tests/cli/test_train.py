@@ -120,3 +120,31 @@ def test_a_training_says_where_it_runs(run, genome):
     if not torch.cuda.is_available():
         assert "trained on cpu" in run("train", *genome, *NETWORK).stderr
     assert "trained on" not in run("train", *genome, *NETWORK, "-q").stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "sizes"),
+    [
+        ("lightgbm", {"leaves": 7, "rounds": 10, "k": [2, 3]}),
+        ("random_forest", {"leaves": 7, "rounds": 10, "k": [2, 3]}),
+        ("kmer_ridge", {}),
+        ("esm", {"hidden": 16, "layers": 1, "heads": 2, "inner": 32, "frozen": 1}),
+    ],
+)
+def test_models_that_are_no_convolutions_go_through_the_same_verbs(run, tmp_path, model, sizes):
+    needs = {"esm": "transformers", "kmer_ridge": "scipy"}.get(model, "lightgbm")
+    pytest.importorskip(needs, reason=f"{needs} is not installed")
+    codes = np.random.default_rng(0).integers(0, 4, (200, 30), dtype=np.uint8)
+    gc = np.isin(codes, (1, 2)).mean(1)
+    pd.DataFrame({"seq": decode(codes), "y": gc}).to_csv("gc.tsv", sep="\t", index=False)
+    options = [f"--size={name}={json.dumps(value)}" for name, value in sizes.items()]
+    done = run("train", "--data", "gc.tsv", "--model", model, *options, "--epochs", 1,
+               "-o", "m.safetensors")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    judged = run("evaluate", "--data", "gc.tsv", "-m", "m.safetensors", "--json")
+    assert judged.exit_code == 0, judged.output
+    assert model == "esm" or json.loads(judged.stdout)["pearson"] > 0.7
+    told = run("predict", "-m", "m.safetensors", "gc.tsv", "-o", "y.tsv")
+    assert told.exit_code == 0, told.output
+    y_hat = pd.read_csv("y.tsv", sep="\t")["y_hat"]
+    assert np.mean((y_hat - gc) ** 2) == pytest.approx(json.loads(judged.stdout)["mse"], rel=1e-3)
