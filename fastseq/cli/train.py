@@ -98,6 +98,9 @@ def command(
           --target-column expression --fold-column fold -o model.safetensors
       fastseq train --bed peaks.bed --fasta genome.fa --bigwig atac.bw --length 2048 \\
           --valid-chroms chr9 --test-chroms chr8 --drop-chroms chrY --model basenji
+      fastseq train --bed peaks.bed --fasta genome.fa --bigwig atac.bw --length 2114 \\
+          --profile 1000 --valid-chroms chr9 --test-chroms chr8 --model bpnet --recipe bpnet \\
+          -o bpnet.safetensors
     """
     # of the processes that torchrun starts, the first one speaks
     speaks = os.environ.get("RANK", "0") == "0"
