@@ -7,8 +7,8 @@ import numpy as np
 from fastseq.lower.plan import Engine, Plan
 from fastseq.sequence.edits import Edits
 
-# as many mutants as fill the batches of most networks, in seconds where the network is large
-SAMPLE, ROUNDS = 256, 3
+# mutants timed, rounds of them at most, and seconds after which no round is begun
+SAMPLE, ROUNDS, SECONDS = 128, 3, 2.0
 
 
 def measured_ism(plan: Plan, edits: int) -> str:
@@ -18,11 +18,11 @@ def measured_ism(plan: Plan, edits: int) -> str:
     ----------
     plan : Plan
     edits : int
-        How many a run would make of a sequence; at most 256 of them are timed.
+        How many a run would make of a sequence; at most 128 of them are timed.
 
     Notes
     -----
-    The best of three rounds, one engine after the other, once each beforehand.
+    The best of up to three rounds of two seconds, one engine after the other, once each beforehand.
     """
     shape = (1, plan.input_spec.variable)
     row = np.random.default_rng(0).integers(0, 4, shape, dtype=np.uint8)
@@ -34,7 +34,11 @@ def measured_ism(plan: Plan, edits: int) -> str:
         return perf_counter() - begin
 
     engines: tuple[Engine, ...] = ("full",) if plan.not_incremental else ("full", "incremental")
-    rounds = [[seconds(engine) for engine in engines] for _ in range(1 + ROUNDS)][1:]
+    for engine in engines:
+        seconds(engine)
+    begin, rounds = perf_counter(), []
+    while not rounds or (len(rounds) < ROUNDS and perf_counter() - begin < SECONDS):
+        rounds.append([seconds(engine) for engine in engines])
     full, *incremental = (min(times) for times in zip(*rounds))
     told = f"measured here: {len(sample)} edits of a sequence in {1000 * full:.3g} ms in full"
     for other in incremental:
