@@ -11,6 +11,7 @@ import click
 
 import fastseq
 from benchmarks import page as benchmarks_page
+from docs import gallery
 from fastseq import show
 from fastseq.cli.main import VERBS, main
 from fastseq.learn.subsets import WEIGHTS
@@ -144,5 +145,6 @@ def _existing(name: str) -> str:
 
 
 MADE = {
-    "models": models, "subsets": subsets, "study": study, "commands": commands, "api": api,
+    "models": models, "subsets": subsets, "study": study, "pictures": gallery.pictures,
+    "commands": commands, "api": api,
 }  # fmt: skip
