@@ -103,14 +103,20 @@ def small(monkeypatch, task):
 
 
 @pytest.fixture(scope="session")
-def demo_folder(tmp_path_factory, task):
-    """Return the folder that the small demo leaves."""
+def demo_told(tmp_path_factory, task):
+    """Return the folder that the small demo leaves, and what it says as JSON."""
     home = tmp_path_factory.mktemp("demo") / "fastseq-demo"
     with pytest.MonkeyPatch.context() as monkeypatch:
         make_small(monkeypatch, task)
-        told = CliRunner().invoke(main, ["demo", str(home), "-q"])
+        told = CliRunner().invoke(main, ["demo", str(home), "-q", "--json"])
     assert "the demo falls short" in told.stderr
-    return home
+    return home, told
+
+
+@pytest.fixture(scope="session")
+def demo_folder(demo_told):
+    """Return the folder that the small demo leaves."""
+    return demo_told[0]
 
 
 def one_line(result):

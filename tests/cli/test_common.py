@@ -30,8 +30,8 @@ CALLS = {
     "kld": (["kld", "a.npz", "--ks", 3, "--null", 3], {"per_k", "total", "sequences"}),
     "kmers": (["kmers", "FASTA", "-o", "k.tsv"], {"output", "k", "rows"}),
     "encode": (["encode", "FASTA", "-o", "x.npy"], {"output", "records", "dtype", "shape"}),
-    "report": (["report", "a.npz"], {"output", "results", "sections"}),
-    "models": (["models", "list"], {"models"}),
+    "report": (["report", "a.npz", "--examples", 0], {"output", "results", "sections"}),
+    "models": (["models", "recipes"], {"recipes"}),
     "info": (["info"], {"fastseq", "python", "devices", "native", "missing"}),
 }  # fmt: skip
 # these write their data to standard output unless told otherwise
@@ -64,13 +64,12 @@ def test_every_verb_is_among_the_calls():
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_json_is_one_object_that_says_what_was_done(call, request, verb):
-    if verb == "demo":
-        request.getfixturevalue("small")
-    result = call(verb, "--json")
+    demo = verb == "demo"
+    result = request.getfixturevalue("demo_told")[1] if demo else call(verb, "--json")
     told = json.loads(result.stdout, parse_constant=pytest.fail)
     assert told["verb"].split()[0] == verb
     assert CALLS[verb][1] <= set(told)
-    if verb == "demo":  # its network is untrained here
+    if demo:  # its network is untrained here
         assert (result.exit_code, told["status"]) == (1, 1)
         return
     assert result.exit_code == 0, result.stderr
