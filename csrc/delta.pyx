@@ -31,7 +31,7 @@ cdef const int *cpu = cpu_level()
 
 # the order of a step's numbers; addresses stand last
 FIELDS = ("kind", "x", "y", "out", "kernel", "stride", "dilation", "before", "channels_in",
-          "channels", "length_in", "length", "activation", "weight", "slope")
+          "channels", "length_in", "length", "activation", "diagonal", "weight", "slope")
 KINDS = ("stem", "conv", "activate", "add", "concat", "crop", "max_pool", "mean_pool",
          "global_max", "global_mean", "flat", "map")
 LANE, BLOCK, ALTERNATIVES = 16, 64, 3
@@ -51,12 +51,12 @@ def run(const int64_t[:, ::1] steps not None, const int64_t[:, ::1] values not N
         bint narrow) -> None:
     """Carry edits of a few sequences through all steps; addresses are the caller's to keep.
 
-    `steps` (steps, 15), `values` (values, 5), `references` (steps, 6) and `outs` (steps,) hold the
+    `steps` (steps, 16), `values` (values, 5), `references` (steps, 6) and `outs` (steps,) hold the
     numbers and addresses of the structures in delta.h. Differences are held as float32, `narrow` as
     bfloat16.
     """
     cdef delta_run_t q
-    if steps.shape[1] != 15 or values.shape[1] != 5 or references.shape[1] != 6:
+    if steps.shape[1] != 16 or values.shape[1] != 5 or references.shape[1] != 6:
         raise ValueError("a table does not have the columns of delta.h")
     if references.shape[0] != steps.shape[0] or outs.shape[0] != steps.shape[0]:
         raise ValueError("references and outs need a row for every step")

@@ -16,14 +16,18 @@ enum {
     DELTA_STEM, DELTA_CONV, DELTA_ACTIVATE, DELTA_ADD, DELTA_CONCAT, DELTA_CROP, DELTA_MAX_POOL,
     DELTA_MEAN_POOL, DELTA_GLOBAL_MAX, DELTA_GLOBAL_MEAN, DELTA_FLAT, DELTA_MAP
 };
-enum { DELTA_NONE, DELTA_RELU, DELTA_SLOPE, DELTA_ELU, DELTA_SILU, DELTA_SIGMOID, DELTA_TANH };
+enum {
+    DELTA_NONE, DELTA_RELU, DELTA_SLOPE, DELTA_ELU, DELTA_SILU, DELTA_SIGMOID, DELTA_TANH,
+    DELTA_GELU, DELTA_SOFTPLUS, DELTA_EXP
+};
 
 /* y < 0: no second input. Weights of a convolution lie as [block of 64 channels][tap][channel in]
    [channel of the block], in bfloat16 two channels in beside each other; of a stem as [old code]
-   [new code][tap][channel], always float. */
+   [new code][tap][channel], always float. A diagonal convolution's blocks read only the channels in
+   that have their own numbers, as groups within a block do. */
 typedef struct {
     int64_t kind, x, y, out, kernel, stride, dilation, before;
-    int64_t channels_in, channels, length_in, length, activation;
+    int64_t channels_in, channels, length_in, length, activation, diagonal;
     const void *weight;
     const float *slope;
 } delta_step_t;

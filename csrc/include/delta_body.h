@@ -16,9 +16,34 @@ FN ELEMENT *NAME(row)(const delta_run_t *q, int64_t value, int64_t site, int64_t
     return (ELEMENT *)q->data + delta_place(q, value, site, alt, row);
 }
 
+/* max(x, 0) - |x| erfc(|x| / sqrt 2) / 2; the scaled erfc is t p(t), t = 1 / (1 + z / 2), with p
+   fitted here to 5e-8 of it for every z >= 0 */
+FN VEC NAME(gelu)(VEC x) {
+    static const float p[] = {-.0300543539f, .14472305f, -.248414788f, .144257573f, -.01669951f,
+                              .102680215f, .121239689f, .141226921f, .141041179f};
+    VEC zero = SET(0.f), one = SET(1.f), size = MAX(x, SUB(zero, x));
+    VEC z = MUL(size, SET(.70710678f)), t = DIV(one, FMA(z, SET(.5f), one)), tail = SET(p[0]);
+#pragma GCC unroll 8
+    for (int i = 1; i < 9; i++) tail = FMA(tail, t, SET(p[i]));
+    tail = MUL(MUL(tail, t), NAME(lanes_exp)(MUL(SET(-.5f), MUL(x, x))));
+    return SUB(MAX(x, zero), MUL(size, tail));
+}
+
+/* max(x, 0) + log(1 + e^-|x|), the logarithm as 2 atanh(u / (2 + u)) */
+FN VEC NAME(softplus)(VEC x) {
+    VEC zero = SET(0.f), least = MIN(x, SUB(zero, x)), u = NAME(lanes_exp)(least);
+    VEC s = DIV(u, ADD(u, SET(2.f))), square = MUL(s, s), sum = SET(2.f / 15);
+#pragma GCC unroll 7
+    for (int i = 13; i > 0; i -= 2) sum = FMA(sum, square, SET(2.f / i));
+    return FMA(s, sum, MAX(x, zero));
+}
+
 /* the activations that take an exponential; a call, since it would stand in every unrolled row */
 AT __attribute__((noinline)) VEC NAME(curve)(VEC x, int64_t activation, VEC slope) {
     VEC zero = SET(0.f), one = SET(1.f);
+    if (activation == DELTA_EXP) return NAME(lanes_exp)(x);
+    if (activation == DELTA_GELU) return NAME(gelu)(x);
+    if (activation == DELTA_SOFTPLUS) return NAME(softplus)(x);
     if (activation == DELTA_ELU)
         return FMA(slope, SUB(NAME(lanes_exp)(MIN(x, zero)), one), MAX(x, zero));
     if (activation == DELTA_TANH)
@@ -27,18 +52,14 @@ AT __attribute__((noinline)) VEC NAME(curve)(VEC x, int64_t activation, VEC slop
     return DIV(activation == DELTA_SILU ? x : one, rest);
 }
 
-/* max(x, 0) + slope * min(x, 0): one summand is zero, so no rounding is added */
-FN VEC NAME(act)(VEC x, int64_t activation, VEC slope) {
-    VEC zero = SET(0.f);
-    if (activation == DELTA_RELU) return MAX(x, zero);
-    if (activation == DELTA_SLOPE) return FMA(slope, MIN(x, zero), MAX(x, zero));
-    return NAME(curve)(x, activation, slope);
-}
-
-/* act(z + d) - act(z) */
+/* act(z + d) - act(z); for straight pieces without the rounding of z + d where z keeps its side */
 FN VEC NAME(around)(VEC z, VEC d, int64_t activation, VEC slope) {
     if (activation == DELTA_NONE) return d;
-    return SUB(NAME(act)(ADD(z, d), activation, slope), NAME(act)(z, activation, slope));
+    if (activation == DELTA_RELU || activation == DELTA_SLOPE) {
+        VEC zero = SET(0.f), above = MAX(ADD(d, MIN(z, zero)), SUB(zero, MAX(z, zero)));
+        return activation == DELTA_RELU ? above : FMA(slope, SUB(d, above), above);
+    }
+    return SUB(NAME(curve)(ADD(z, d), activation, slope), NAME(curve)(z, activation, slope));
 }
 
 FN VEC NAME(slope_at)(const delta_step_t *s, int64_t c) {
@@ -103,7 +124,7 @@ FN const float *NAME(before)(const delta_run_t *q, const delta_step_t *s, int64_
 
 /* R rows of a convolution from row o, NV vectors of channels from channel c */
 FN void NAME(conv_rows)(const delta_run_t *q, const delta_step_t *s, int64_t site, int64_t o,
-                        int64_t c, const ELEMENT *w, int64_t pitch,
+                        int64_t c, const ELEMENT *w, int64_t pitch, int64_t from, int64_t reads,
                         const int A, const int R, const int NV) {
     const delta_value_t *in = q->values + s->x;
     const int64_t low = delta_low(q, s->x)[site], high = delta_high(q, s->x)[site];
@@ -113,11 +134,11 @@ FN void NAME(conv_rows)(const delta_run_t *q, const delta_step_t *s, int64_t sit
     t0 = delta_max(t0, 0), t1 = delta_min(t1, high > low ? s->kernel : 0);
     VEC acc[24];
     if (t1 > t0)
-        NAME(tile)(acc, NAME(row)(q, s->x, site, 0, first + t0 * s->dilation),
+        NAME(tile)(acc, NAME(row)(q, s->x, site, 0, first + t0 * s->dilation) + from,
                    in->rows * in->channels, s->stride * in->channels, s->dilation * in->channels,
-                   w + t0 * in->channels * pitch, t1 - t0, in->channels, pitch,
-                   delta_mask(q, s->x, site, first + t0 * s->dilation), s->stride * words,
-                   s->dilation * words, A, R, NV);
+                   w + t0 * reads * pitch, t1 - t0, reads, pitch,
+                   delta_mask(q, s->x, site, first + t0 * s->dilation) + from / 64,
+                   s->stride * words, s->dilation * words, A, R, NV);
     else
 #pragma GCC unroll 24
         for (int j = 0; j < A * R * NV; j++) acc[j] = SET(0.f);
@@ -149,21 +170,23 @@ FN void NAME(conv_rows)(const delta_run_t *q, const delta_step_t *s, int64_t sit
 
 /* all rows of one site's window: as many at once as 6 lines of accumulators allow, then fewer */
 FN void NAME(conv_site)(const delta_run_t *q, const delta_step_t *s, int64_t site, int64_t c,
-                        const ELEMENT *w, int64_t pitch, const int A, const int NV) {
+                        const ELEMENT *w, int64_t pitch, int64_t from, int64_t reads,
+                        const int A, const int NV) {
     int64_t o = delta_low(q, s->out)[site], high = delta_high(q, s->out)[site];
     for (; o + 6 / A <= high; o += 6 / A)
-        NAME(conv_rows)(q, s, site, o, c, w, pitch, A, 6 / A, NV);
+        NAME(conv_rows)(q, s, site, o, c, w, pitch, from, reads, A, 6 / A, NV);
     if (A == 1)
-        for (; o + 3 <= high; o += 3) NAME(conv_rows)(q, s, site, o, c, w, pitch, A, 3, NV);
-    for (; o < high; o++) NAME(conv_rows)(q, s, site, o, c, w, pitch, A, 1, NV);
+        for (; o + 3 <= high; o += 3)
+            NAME(conv_rows)(q, s, site, o, c, w, pitch, from, reads, A, 3, NV);
+    for (; o < high; o++) NAME(conv_rows)(q, s, site, o, c, w, pitch, from, reads, A, 1, NV);
 }
 
 #define CONV_SITES(A, NV)                                                                \
     AT void NAME(conv_sites_##A##_##NV)(const delta_run_t *q, const delta_step_t *s,     \
                                         int64_t sites, int64_t c, const ELEMENT *w,      \
-                                        int64_t pitch) {                                 \
+                                        int64_t pitch, int64_t from, int64_t reads) {    \
         for (int64_t i = 0; i < sites; i++)                                              \
-            NAME(conv_site)(q, s, i, c, w, pitch, A, NV);                                \
+            NAME(conv_site)(q, s, i, c, w, pitch, from, reads, A, NV);                   \
     }
 CONV_SITES(1, 1) CONV_SITES(1, 2) CONV_SITES(2, 1) CONV_SITES(2, 2) CONV_SITES(3, 1)
 CONV_SITES(3, 2)
@@ -177,17 +200,21 @@ CONV_SITES(3, 4)
 
 AT void NAME(conv)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
     static void (*const table[3][WIDEST])(const delta_run_t *, const delta_step_t *, int64_t,
-                                          int64_t, const ELEMENT *, int64_t) = {
+                                          int64_t, const ELEMENT *, int64_t, int64_t,
+                                          int64_t) = {
         {NAME(conv_sites_1_1), NAME(conv_sites_1_2) WIDE(1)},
         {NAME(conv_sites_2_1), NAME(conv_sites_2_2) WIDE(2)},
         {NAME(conv_sites_3_1), NAME(conv_sites_3_2) WIDE(3)},
     };
     for (int64_t block = 0; block < s->channels; block += DELTA_BLOCK) {
         int64_t pitch = delta_min(DELTA_BLOCK, s->channels - block);
-        const ELEMENT *w = (const ELEMENT *)s->weight + block * s->kernel * s->channels_in;
+        int64_t from = s->diagonal ? block : 0, reads = s->diagonal ? pitch : s->channels_in;
+        const ELEMENT *w = (const ELEMENT *)s->weight +
+                           block * s->kernel * (s->diagonal ? DELTA_BLOCK : reads);
         for (int64_t c = 0; c < pitch;) {
             int64_t vectors = delta_min(WIDEST, (pitch - c) / LANES);
-            table[q->alternatives - 1][vectors - 1](q, s, sites, block + c, w + c * PAIR, pitch);
+            table[q->alternatives - 1][vectors - 1](q, s, sites, block + c, w + c * PAIR, pitch,
+                                                    from, reads);
             c += vectors * LANES;
         }
     }

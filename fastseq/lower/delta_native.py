@@ -22,6 +22,7 @@ MOST_SITES = 32
 
 ACTIVATIONS = {
     "none": 0, "relu": 1, "leaky_relu": 2, "prelu": 2, "elu": 3, "silu": 4, "sigmoid": 5, "tanh": 6,
+    "gelu": 7, "softplus": 8, "exp": 9,
 }  # fmt: skip
 SLOPED = ("leaky_relu", "prelu", "elu")
 KIND = {name: number for number, name in enumerate(delta.KINDS)}
@@ -57,8 +58,6 @@ def refusals(chain: Chain) -> list[str]:
 
 
 def _map_refusals(step: Step) -> list[str]:
-    if step.function is ops.conv and step.arguments["groups"] > 1:
-        return [f"{step.name}: a grouped convolution"]
     if step.is_map and step.activation not in ACTIVATIONS:
         return [f"{step.name}: ends in {step.activation}"]
     if 0 in step.inputs and (step.function is not ops.conv or len(step.inputs) > 1):
@@ -123,6 +122,18 @@ def _blocks(weight: NDArray[np.float32], *, narrow: bool) -> NDArray:
 
 def _numpy(x: Tensor) -> NDArray[np.float32]:
     return x.detach().to("cpu", torch.float32).numpy()
+
+
+def _ungrouped(step: Step) -> NDArray[np.float32]:
+    """Return a convolution's weights over all channels, with zeros between its groups."""
+    weight, groups = _numpy(step.arguments["weight"]), step.arguments["groups"]
+    if groups == 1:
+        return weight
+    each, group, taps = len(weight) // groups, *weight.shape[1:]
+    whole = np.zeros((groups, each, groups, group, taps), np.float32)
+    own = np.arange(groups)
+    whole[own, :, own] = weight.reshape(groups, each, group, taps)
+    return whole.reshape(len(weight), groups * group, taps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +215,7 @@ class NativeDeltas:
         if kind == "conv":
             kind = "stem" if step.inputs == (0,) else "conv"
             weight = self._stem(step) if kind == "stem" else self._conv(step)
-            row["weight"] = self._hold(weight)
+            row |= {"weight": self._hold(weight), "diagonal": int(self._is_diagonal(step))}
         elif kind == "flat":
             row["weight"] = self._hold(self._flat(step))
         if step.is_map and step.activation != "none":
@@ -244,18 +255,28 @@ class NativeDeltas:
 
     def _stem(self, step: Step) -> NDArray[np.float32]:
         """Return what a base adds in place of another: (5 old, 5 new, tap, channel)."""
-        weight = step.arguments["weight"].detach().to("cpu", torch.float64)
+        weight = torch.from_numpy(_ungrouped(step)).double()
         answer = torch.einsum("oct,ac->ato", weight, self.table.double()).numpy()
         table = np.zeros((5, 5, step.kernel, _padded(step.shape[0])), np.float32)
         table[..., : step.shape[0]] = answer[None] - answer[:, None]
         return table
 
     def _conv(self, step: Step) -> NDArray:
-        weight = _numpy(step.arguments["weight"])
+        weight = _ungrouped(step)
         layout = self._layouts[step.inputs[0]]
         padded = np.zeros((step.kernel, _width(layout), _padded(len(weight))), np.float32)
         padded[:, layout, : len(weight)] = weight.transpose(2, 1, 0)
-        return _blocks(padded, narrow=self.narrow)
+        if not self._is_diagonal(step):
+            return _blocks(padded, narrow=self.narrow)
+        own = [slice(at, at + delta.BLOCK) for at in range(0, padded.shape[2], delta.BLOCK)]
+        return np.concatenate([_blocks(padded[:, at, at], narrow=self.narrow) for at in own])
+
+    def _is_diagonal(self, step: Step) -> bool:
+        """Return whether groups stay within blocks of channels, which then read no others."""
+        channels_in, group = self.chain.shapes[step.inputs[0]][0], step.arguments["weight"].shape[1]
+        side_by_side = np.array_equal(self._layouts[step.inputs[0]], _plain(channels_in))
+        fits = channels_in == step.shape[0] and delta.BLOCK % group == 0
+        return step.arguments["groups"] > 1 and side_by_side and fits
 
     def _flat(self, step: Step) -> NDArray:
         weight = _numpy(step.arguments["weight"])

@@ -156,6 +156,7 @@ def layer(draw, net, x, activations, grouped):
     short = max(0, halo + 3 - length)
     before = draw(st.integers((short + 1) // 2, max(halo // 2, (short + 1) // 2)))
     after = draw(st.integers((short + 1) // 2, max(halo, (short + 1) // 2)))
-    return net.conv(x, channels * 2 if groups > 1 else 8, kernel, activation, groups,
+    wide = channels * draw(st.integers(1, 2)) if groups > 1 else 8
+    return net.conv(x, wide, kernel, activation, groups,
                     stride=draw(st.integers(1, 3)), before=before, after=after,
                     dilation=dilation)  # fmt: skip
