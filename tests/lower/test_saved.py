@@ -1,6 +1,8 @@
 import json
 import multiprocessing
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -83,6 +85,20 @@ def test_a_plan_without_a_saved_form_crosses_with_its_module():
     there = pickle.loads(pickle.dumps(plan))
     assert there.micro_batch == 5
     assert (there.predict(rows) == plan.predict(rows)).all()
+
+
+def test_a_worker_loads_a_plan_without_what_made_it(tmp_path):
+    """The graph is read, not captured again: what captures and compiles takes seconds to import."""
+    path = fastseq.lower(network()).save(tmp_path / "plan")
+    script = (
+        "import sys; from fastseq.lower.plan import Plan; plan = Plan.load(sys.argv[1]);"
+        "plan.delta_engine('+'); plan.incremental_pays(60);"
+        "heavy = ('torch._dynamo', 'torch._inductor', 'triton', 'scipy', 'pandas');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_what_cannot_be_saved_says_why(tmp_path):
