@@ -368,7 +368,7 @@ class _Pass:
     def _conv(self, number: int, step: Step, inputs: list, frame: Frame) -> Tensor:
         x, skip = inputs[0], inputs[1] if len(inputs) > 1 else None
         if x is None:
-            return skip.over(frame).clone()
+            return inputs[1].over(frame).clone()
         stem = self.engine.stems.get(number)
         if stem is not None and x.frame.width == 1 and skip is None and not frame.whole:
             return stem[self.old, self.new].flatten(0, 2)
