@@ -92,7 +92,7 @@ def pairwise_cover(axes: dict[str, tuple]) -> Iterator[dict]:
                 ]
                 chosen[name] = met.index(max(met))
         left -= {_pair(axes, *two) for two in combinations(chosen.items(), 2)}
-        yield {name: axes[name][i] for name, i in chosen.items()}
+        yield {name: axes[name][chosen[name]] for name in axes}
 
 
 def _pair(axes: dict[str, tuple], one: tuple, other: tuple) -> tuple:
