@@ -1,5 +1,6 @@
 """Effects of same-length edits as differences carried through a lowered graph."""
 
+import copy
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
@@ -39,6 +40,8 @@ OPERATIONS = 64
 NATIVE_RATE, TORCH_RATE, NARROW = 1.6, 0.5, 1.6
 FEWER_PRODUCTS, DIRECT, OPEN = 2.1, 1.25, 1.6
 NATIVE_STEP, TORCH_STEP, EDIT_OPERATIONS = 5e6, 12e6, 6e4
+# what double precision behind a wall costs
+DOUBLE = 2
 
 
 class Cost(NamedTuple):
@@ -60,7 +63,8 @@ class DeltaEngine:
     edit carries its difference through linear layers, and
     a non-linear layer answers act(z + d) - act(z) around the cached z, so an effect is never the
     difference of two outputs and an edit that changes nothing has effect 0. Behind a wall, an
-    operator that no difference passes, mutants run in full from the activations at the wall.
+    operator that no difference passes, mutants run in full from the activations at the wall, in
+    double precision.
 
     Parameters
     ----------
@@ -217,13 +221,25 @@ class DeltaEngine:
         values = [ref.values[i] for i in self.chain.outputs]
         return values[0] if self.chain.suffix is None else self._suffix(values)
 
+    @cached_property
+    def _behind(self) -> fx.GraphModule:
+        """The rest of the graph in double precision: an effect is the difference of two answers."""
+        wide = copy.deepcopy(self.chain.suffix).double()  # type: ignore[union-attr]
+        for node in wide.graph.nodes:
+            node.args, node.kwargs = (
+                fx.node.map_aggregate(given, lambda x: torch.float64 if x is torch.float32 else x)
+                for given in (node.args, node.kwargs)
+            )
+        wide.recompile()
+        return wide
+
     def _suffix(self, values: list[Tensor]) -> Tensor:
         """Run the rest of the graph on a batch of fixed size, so that neighbours change no bit."""
         count = len(values[0])
-        padded = [v.new_zeros(BEHIND_WALL, *v.shape[1:]) for v in values]
+        padded = [v.new_zeros(BEHIND_WALL, *v.shape[1:], dtype=torch.float64) for v in values]
         for whole, v in zip(padded, values):
             whole[:count] = v
-        return self.chain.suffix(*padded)[:count]  # type: ignore[misc]
+        return self._behind(*padded)[:count]
 
     def _effects(
         self, ref: Reference, answer: Tensor, prepared: Any, sites: Sites, threads: int
@@ -237,7 +253,7 @@ class DeltaEngine:
                 continue
             rows = part.rows
             values = [ref.values[i] for i in self.chain.outputs]
-            mutants = [value[rows] + change for value, change in zip(values, changes)]
+            mutants = [value[rows].double() + change for value, change in zip(values, changes)]
             yield part, self._suffix(mutants) - answer[rows]
 
     @cached_property
@@ -273,7 +289,7 @@ class DeltaEngine:
         changed = self.bound.delta - self.bound.suffix
         rate, step = (TORCH_RATE, TORCH_STEP) if self.slow else (NATIVE_RATE, NATIVE_STEP)
         rate *= NARROW if self._is_narrow else 1
-        each = changed / rate + self.bound.suffix
+        each = changed / rate + DOUBLE * self.bound.suffix
         together = min(self._together, sequences) if edits < EDITS_ALONE else 1
         reference = OPEN * self.bound.full / (DIRECT if self._references.is_native else 1)
         once = reference + step * len(self.chain.steps) / together

@@ -68,7 +68,7 @@ def test_effects_equal_the_full_forward(graph, seed):
     compare(graph, codes, substitutions(codes), DeltaEngine(graph, TABLE, native=False))
 
 
-@given(networks(**NATIVE), st.integers(0, 99))
+@given(networks(**NATIVE, walls=True), st.integers(0, 99))
 def test_native_effects_equal_the_full_forward(graph, seed):
     codes = sequences(2, length_of(graph), seed)
     compare(graph, codes, substitutions(codes))
