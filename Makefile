@@ -19,8 +19,9 @@ setup: .venv/setup
 demo: setup
 	fastseq demo
 
+# a process a core, at most four; the tests of one file share one
 test: setup
-	pytest
+	pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: setup
 	ruff check
@@ -49,7 +50,8 @@ sanitize: setup
 
 # what is too slow for every change: sanitizers, every kernel shape, every target of the compiler
 check-long: sanitize
-	FASTSEQ_LONG=1 pytest tests/kernels tests/score/test_faults.py tests/score/test_seqlets.py
+	FASTSEQ_LONG=1 pytest tests/kernels tests/score/test_faults.py tests/score/test_map_faults.py \
+		tests/score/test_seqlets.py tests/learn/test_parallel.py
 	python -m benchmarks.kernels.aot
 
 constraints: setup
