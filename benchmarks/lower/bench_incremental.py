@@ -59,6 +59,7 @@ def cases(size: str) -> Iterator[Case]:
             slow = Rival(eager.name, eager.run, "torch", PYTORCH_ONLY[length])
             yield job.case(f"{name} {length} bp, PyTorch", job.engine(native=False), [slow])
     yield two_threads(size)
+    yield growth(size)
     for name, positions in SMALL[:: 4 if size == "tiny" else 1]:
         yield small_job(name, 2 if size == "tiny" else positions)
 
@@ -96,20 +97,38 @@ def two_threads(size: str) -> Case:
     """Return all substitutions of many sequences on two threads beside one."""
     job = Job(calibrated(DeepStarr(249), 249), 249, 3 if size == "tiny" else 249)
     rows = 2 if size == "tiny" else 32
-    codes = np.random.default_rng(1).integers(0, 4, (rows, 249), dtype=np.uint8)
-    row, start = np.repeat(np.arange(rows), len(job.start)), np.tile(job.start, rows)
-    inserted = (codes[row, start] + np.tile([1, 2, 3], len(row) // 3)) % 4
-    edits = (row, start, inserted.astype(np.uint8), np.arange(len(row) + 1))
+    codes, edits = job.of_many(rows)
     one, two = job.engine(), job.engine()
     two.threads = 2
     return Case(
         "DeepSTARR 249 bp, two threads",
         lambda: two.effects(codes, *edits),
-        len(row),
+        len(edits[0]),
         "edits",
-        f"{len(row)} substitutions in {rows} random sequences",
+        f"{len(edits[0])} substitutions in {rows} random sequences",
         [Rival("one thread", lambda: one.effects(codes, *edits), goal=1.8)],
         clock="wall",
+    )
+
+
+def growth(size: str) -> Case:
+    """Return all substitutions of many sequences in one call beside a call for each."""
+    job = Job(calibrated(ResNet(), 110), 110, 3 if size == "tiny" else 110)
+    rows, engine = 2 if size == "tiny" else 128, job.engine()
+    codes, edits = job.of_many(rows)
+    alone = job.edits
+
+    def one_by_one() -> None:
+        for row in codes:
+            engine.effects(row[None], *alone)
+
+    return Case(
+        f"growth: ResNet PReLU 110 bp, {rows} sequences",
+        lambda: engine.effects(codes, *edits),
+        len(edits[0]),
+        "edits",
+        f"{len(edits[0])} substitutions in {rows} random sequences",
+        [Rival("one sequence at a time", one_by_one, goal=0.91)],
     )
 
 
@@ -134,6 +153,13 @@ class Job:
         """All substitutions, as an engine takes them."""
         count = np.arange(len(self.start) + 1)
         return self.start * 0, self.start, self.inserted.astype(np.uint8), count
+
+    def of_many(self, rows: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Return so many random sequences, and substitutions at the same positions of each."""
+        codes = np.random.default_rng(1).integers(0, 4, (rows, self.length), dtype=np.uint8)
+        row, start = np.repeat(np.arange(rows), len(self.start)), np.tile(self.start, rows)
+        inserted = (codes[row, start] + np.tile([1, 2, 3], len(row) // 3)) % 4
+        return codes, (row, start, inserted.astype(np.uint8), np.arange(len(row) + 1))
 
     def in_bfloat16(self, name: str, wide: DeltaEngine) -> Case:
         """Return differences in bfloat16 beside those in float32, with their error of effects."""
