@@ -187,6 +187,13 @@ def test_a_config_without_a_file_is_wrong_usage(run):
     assert "No such file" in run("kmers", "--config", "absent.toml").stderr
 
 
+def test_a_misspelled_table_within_a_table_is_named(run):
+    Path("run.toml").write_text("[models.explian]\nlength = 50\n")
+    result = run("models", "explain", "tum_resnet", "--config", "run.toml")
+    assert result.exit_code == 2
+    assert "the table explian (did you mean explain?)" in " ".join(result.stderr.split())
+
+
 def test_a_verb_within_a_verb_has_a_table_within_a_table(run):
     Path("run.toml").write_text("[models.explain]\nlength = 50\n[kmers]\nk = 3\n")
     told = run("models", "explain", "tum_cnn", "--config", "run.toml", "--json")

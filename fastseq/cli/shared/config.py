@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,8 @@ def read_config(ctx: click.Context, param: click.Parameter, path: str | None) ->
         raise click.BadParameter(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise click.BadParameter(f"{path} is no TOML: {error}") from error
-    tables = {name for name, value in content.items() if isinstance(value, dict)}
-    root = ctx.find_root().command
-    if isinstance(root, click.Group):
-        _refuse_others(path, tables, root.list_commands(ctx), "table", "verbs")
-    keys = {name: value for name, value in content.items() if name not in tables}
-    keys |= _own_table(ctx, content)
+    keys = {name: value for name, value in content.items() if not isinstance(value, dict)}
+    keys |= _own_table(ctx, content, path)
     known = {
         opt.lstrip("-").replace("-", "_"): param.name
         for param in ctx.command.params
@@ -48,14 +45,16 @@ def read_config(ctx: click.Context, param: click.Parameter, path: str | None) ->
     ctx.default_map = {**(ctx.default_map or {}), **values}
 
 
-def _own_table(ctx: click.Context, content: Mapping[str, Any]) -> Mapping[str, Any]:
+def _own_table(ctx: click.Context, content: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     """Return the table of the verb: [kmers], and of a verb within a verb [models.explain]."""
-    names = [ctx.info_name or ""]
-    while ctx.parent is not None and ctx.parent.parent is not None:
-        ctx = ctx.parent
-        names.insert(0, ctx.info_name or "")
-    for name in names:
-        table = content.get(name, {})
+    above = [ctx]
+    while above[0].parent is not None:
+        above.insert(0, above[0].parent)
+    for group, verb in pairwise(above):
+        tables = {name for name, value in content.items() if isinstance(value, dict)}
+        if isinstance(group.command, click.Group):
+            _refuse_others(path, tables, group.command.list_commands(ctx), "table", "verbs")
+        table = content.get(verb.info_name or "", {})
         content = table if isinstance(table, dict) else {}
     return content
 
