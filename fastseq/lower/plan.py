@@ -152,16 +152,24 @@ class Plan(Forward):
         scale: OutputScale,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         seen = window(rows, left, length)
-        y_ref = self._run(seen, strand, scale)
+        # the last micro-batch of references is filled up with edited sequences
+        first = min(-len(seen) % self.micro_batch, len(edits))
+        mutants = apply(rows, edits[:first], left=left, length=length)
+        answers = self._run(np.concatenate([seen, mutants]), strand, scale)
+        y_ref, given = answers[: len(seen)], answers[len(seen) :]
         deltas = np.empty((len(edits), *y_ref.shape[1:]), np.float32)
-        done = 0
-        for block in edits.blocks(self.micro_batch):
-            mutants = apply(rows, block, left=left, length=length)
+
+        def put(done: int, block: Edits, mutants: Codes, answers: NDArray[np.float32]) -> None:
             part = deltas[done : done + len(block)]
-            np.subtract(self._run(mutants, strand, scale), y_ref[block.row], out=part)
+            np.subtract(answers, y_ref[block.row], out=part)
             # the same bases are the same answer, wherever in its batch PyTorch rounds them
             part[(mutants == seen[block.row]).all(1)] = 0
-            done += len(block)
+
+        put(0, edits[:first], mutants, given)
+        for block in edits[first:].blocks(self.micro_batch):
+            mutants = apply(rows, block, left=left, length=length)
+            put(first, block, mutants, self._run(mutants, strand, scale))
+            first += len(block)
         return y_ref, deltas
 
     @property
