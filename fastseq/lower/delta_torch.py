@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from fastseq.arrays import Codes
 from fastseq.lower import ops
 from fastseq.lower.chain import HOMOGENEOUS, Chain, Step
-from fastseq.lower.references import Reference, linear_part
+from fastseq.lower.references import STRAIGHT, Reference, linear_part
 
 # outside the map: act(OUTSIDE + d) - act(OUTSIDE) is exactly 0 for every activation and any d
 # below 1e22, and no maximum ever picks it
@@ -68,21 +68,31 @@ def vector_step(
     delta: Tensor | None = None,
 ) -> Tensor:
     """Return the differences of a step over vectors, from those of its inputs or before its end."""
-    count, more = len(rows), (0, 0, 0, -len(rows) % VECTORS)
+    count, short = len(rows), -len(rows) % VECTORS
+    exact = step.activation in STRAIGHT  # rounded alike wherever a vector stands
     if delta is not None:
-        delta = F.pad(delta, more)
+        delta = delta if exact else F.pad(delta, (0, 0, 0, short))
     elif step.function is ops.linear and count:
-        # a strided input would be multiplied by another routine, with other last bits
-        parts = F.pad(inputs[0], more).contiguous().split(VECTORS)
-        delta = torch.cat([linear_part(step, [part], bias=False) for part in parts])
+        delta = _multiplied(F.pad(inputs[0], (0, 0, 0, short)), step.arguments["weight"])
     else:
-        delta = linear_part(step, [F.pad(x, more) for x in inputs], bias=False)
+        delta = linear_part(step, [F.pad(x, (0, 0, 0, short)) for x in inputs], bias=False)
     if step.activation == "none":
         return delta[:count]
+    delta = delta[:count] if exact else delta
     z = reference.linear[number]
-    z = z if len(z) == 1 else z[F.pad(rows, more[2:])]
-    moved = ops.activate(delta + z, step.activation, step.parameter)  # type: ignore[arg-type]
-    return (moved - ops.activate(z, step.activation, step.parameter))[:count]  # type: ignore[arg-type]
+    z = z if len(z) == 1 else z[rows if exact else F.pad(rows, (0, short))]
+    before = ops.activate(z, step.activation, step.parameter)  # type: ignore[arg-type]
+    moved = ops.activate(delta + z, step.activation, step.parameter, inplace=True)  # type: ignore[arg-type]
+    return moved.sub_(before)[:count]
+
+
+def _multiplied(x: Tensor, weight: Tensor) -> Tensor:
+    """Return vectors times the transpose of a weight, `VECTORS` of them at a time."""
+    # a strided input would be multiplied by another routine, with other last bits
+    x, out = x.contiguous(), x.new_empty(len(x), len(weight))
+    for part, answers in zip(x.split(VECTORS), out.split(VECTORS)):
+        torch.mm(part, weight.mT, out=answers)
+    return out
 
 
 class Frame(NamedTuple):
