@@ -7,14 +7,16 @@ Needs PyTorch, Triton and this folder (``PYTHONPATH=kernels`` where nothing is i
 run in order of worth and the file is rewritten around each row, so a lease that ends early loses
 only what came last: ceilings of the card; plans of four networks against eager and channels-last
 PyTorch, in large, odd and small batches; every layer checked against float64, timed, held against
-its roofline and PyTorch's two ways; mutants; training; torch.compile and TensorRT; other launch
-configurations, the best of which are written down. A figure stands only above a check that passed.
+its roofline and PyTorch's two ways; mutants; variants from text to scores; training; torch.compile
+and TensorRT; other launch configurations, the best of which are written down. Plans on the device,
+layers, configurations and variants are timed only where their answers passed a check; mutants,
+training, rivals and the way from host memory are timed as they are.
 
 The work is done in a child process. A figure that kills it, poisons its CUDA context or hangs is
 written down as such, and another child goes on behind it: what is already in the file stays.
 
 Estimated for an H200, from compile times and 70 ms a figure: ceilings and networks 2 minutes,
-layers 2, mutants and training 1.5; compilers take what is left of 8.
+layers 2, mutants and training 1.5, variants .4; compilers take what is left of 8.
 """
 
 import argparse
@@ -38,6 +40,7 @@ from torch import Tensor, nn
 
 from benchmarks.kernels.nets import NETS, Flat, Net, Plain
 from benchmarks.kernels.shapes import BASES, LAYERS, Layer
+from benchmarks.kernels.snvs import SNVs
 from benchmarks.rivals import plain_loop
 from benchmarks.run import RESULTS, Case, Rival, stamp
 from fastseq.learn.train import train
@@ -365,6 +368,25 @@ def mutants(report: Report, contests: list[Contest]) -> None:
             report.add("mutants", f"{contest.name}: {engine}", figure)
 
 
+def variants(report: Report) -> None:
+    """Time `score_variants` over every SNV of a region, and over a VCF."""
+    made: list[SNVs] = []
+
+    def ready() -> dict:
+        begin = time.perf_counter()
+        with torch.inference_mode(False), torch.enable_grad():
+            made.append(SNVs(DEVICE, NET_TOLERANCE, smoke=report.smoke))
+        return {"seconds": time.perf_counter() - begin}
+
+    def scored(name: str) -> dict:
+        with torch.inference_mode(False):
+            return getattr(made[0], name)()
+
+    if report.add("variants", "a network trained and lowered", ready, again=True):
+        report.add("variants", "saturating", partial(scored, "saturating"))
+        report.add("variants", "from a VCF", partial(scored, "from_vcf"))
+
+
 def training(report: Report) -> None:
     """Time epochs of LegNet and DREAM-RNN, ours and as most people write them."""
     small = {"legnet": {"stem": 16, "widths": (16,)}, "dream_rnn": {}}
@@ -495,6 +517,7 @@ def sections(report: Report) -> None:
         contests = networks(report)
         right = layers(report, roof)
         mutants(report, contests)
+        variants(report)
         training(report)
         compiled(report, contests)
         configurations(report, right)

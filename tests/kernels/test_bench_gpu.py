@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from benchmarks import page
 from benchmarks.kernels import bench_gpu
 from tests.kernels.interpreter import ROOT, SETTINGS
 
@@ -19,18 +22,61 @@ PATHS = os.pathsep.join([str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the command itself can run")
 
 
-def test_smoke(tmp_path):
-    output = tmp_path / "smoke.json"
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """Return the file of a smoke test."""
+    output = tmp_path_factory.mktemp("gpu") / "smoke.json"
     environment = os.environ | SETTINGS | {"PYTHONPATH": PATHS}
     done = subprocess.run([*COMMAND, "--smoke", "--output", output], cwd=ROOT, env=environment,
                           capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = json.loads(output.read_text())["rows"]
+    return output
+
+
+def test_smoke(smoke):
+    rows = json.loads(smoke.read_text())["rows"]
     assert [row for row in rows if "error" in row] == []
     assert {row["section"] for row in rows} == {
-        "ceiling", "network", "layer", "mutants", "training", "config"
+        "ceiling", "network", "layer", "mutants", "variants", "training", "config"
     }  # fmt: skip
-    assert output.with_suffix(".configs.json").exists()
+    assert smoke.with_suffix(".configs.json").exists()
+    scored = [row for row in rows if "figure" in row]
+    assert [row["n"] for row in scored] == [18, 12]
+    assert all("36.5 M SNVs would take" in row["note"] for row in scored)
+
+
+class Names:
+    """A report that runs nothing: its rows have the names of the real ones, and one speed."""
+
+    smoke = False
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, section, name, figure, *, again=False):
+        speeds = {"sequences_per_second": 1.0, "edits_per_second": 1.0}
+        self.rows.append({"section": section, "name": name, **speeds})
+
+
+def test_every_aim_on_a_gpu_is_answered_by_a_figure_of_the_command(smoke, monkeypatch):
+    def contest_of(report, net):
+        codes = torch.zeros(65536, net.length, dtype=torch.uint8)
+        return SimpleNamespace(name=net.name, n=len(codes), codes=codes, plan=None, plain=None,
+                               flat=None, ours=None, whole_way=None, theirs=None)  # fmt: skip
+
+    monkeypatch.setattr(bench_gpu, "contest_of", contest_of)
+    # `partial` holds the methods that time, and refuses None
+    monkeypatch.setattr(bench_gpu, "partial", lambda *given, **options: None)
+    report = Names()
+    contests = bench_gpu.networks(report)
+    bench_gpu.mutants(report, contests)
+    bench_gpu.compiled(report, contests)
+    smoked = [row for row in json.loads(smoke.read_text())["rows"] if "figure" in row]
+    rows = [*page.networks(report.rows), *smoked]
+    goals = tomllib.loads((page.HERE / "goals.toml").read_text())["goal"]
+    aims = [page.Goal(**goal) for goal in goals if goal["of"] == "kernels.gpu"]
+    assert len(aims) > 10
+    assert [aim for aim in aims if not aim.answers(rows)] == []
 
 
 def crash(output, *, goes_on):
