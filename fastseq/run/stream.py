@@ -1,7 +1,9 @@
 """Blocks of rows through a function, with progress; the plan batches, this never does."""
 
 import sys
+import threading
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from fastseq._lazy import load
@@ -13,7 +15,17 @@ CALM = 30.0
 def progress_bar(shown: bool, **options: Any) -> Any:
     """Return a bar on stderr, rarely renewed where stderr is no terminal; idle if not shown."""
     calm = {} if sys.stderr.isatty() else {"mininterval": CALM}
-    return load("tqdm").tqdm(disable=not shown, **calm, **options)
+    return _bar()(disable=not shown, **calm, **options)
+
+
+@cache
+def _bar() -> Any:
+    """Return tqdm with a lock of this process alone.
+
+    Its own lock is shared with forked children: one that is killed while it draws, or only makes a
+    bar that is not shown, would stop its parent for good.
+    """
+    return type("Bar", (load("tqdm").tqdm,), {"_lock": threading.RLock()})
 
 
 def blocks(rows: int, size: int, *, progress: bool, label: str) -> Iterator[slice]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fastseq._lazy import load
 from fastseq.errors import OptionError
 from fastseq.io.fasta import Genome
 from fastseq.io.results import GENOME, ResultFolder
 from fastseq.io.variants import VariantInput, is_stream
 from fastseq.run.cluster import over_cluster
 from fastseq.run.shards import Place, supervise
+from fastseq.run.stream import progress_bar
 from fastseq.score.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def score_blocks(
     Memory is bounded by the genome, the model and one block. ``skip`` says of a block's number
     whether it is not wanted. Errors are those of `score_variants`.
     """
-    tqdm = load("tqdm").tqdm
-    with tqdm(desc="score", unit="allele", unit_scale=True, disable=not progress) as bar:
+    with progress_bar(progress, desc="score", unit="allele", unit_scale=True) as bar:
         judged = all(plan.precision == "float32" for plan in run.plans)
         for number, (part, places) in enumerate(variants.blocks(run.genome)):
             judged = judged or run.check_precision(part, places)
@@ -93,7 +92,7 @@ def over_workers(
     run.genome.save(shared)
     # pickled here and not by the process that starts: it chooses its device before it takes a plan
     settings = pickle.dumps(vars(run) | {"genome": None})
-    bar = load("tqdm").tqdm(desc="score", unit="part", disable=not progress)
+    bar = progress_bar(progress, desc="score", unit="part")
     share, device = supervise, run.plans[0].device
     if cluster:
         # what the run itself took, asked for or not: an actor without one would score elsewhere
