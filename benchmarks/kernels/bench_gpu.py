@@ -3,7 +3,8 @@
     python -m benchmarks.kernels.bench_gpu                       # under 10 minutes on an H200
     TRITON_INTERPRET=1 python -m benchmarks.kernels.bench_gpu --smoke --output smoke.json
 
-Needs PyTorch, Triton and this folder (``PYTHONPATH=kernels`` where nothing is installed). Sections
+Needs PyTorch, Triton, safetensors, tqdm and the repository with its native modules built, with
+``PYTHONPATH=kernels`` where it is not installed; for variants pandas and PyArrow as well. Sections
 run in order of worth and the file is rewritten around each row, so a lease that ends early loses
 only what came last: ceilings of the card; plans of four networks against eager and channels-last
 PyTorch, in large, odd and small batches; every layer checked against float64, timed, held against

@@ -9,9 +9,9 @@ import time
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from fastseq_kernels.reference import relative_error
 
@@ -20,6 +20,9 @@ from fastseq import models
 from fastseq.io.fasta import Genome
 from fastseq.lower.ensemble import lower
 from fastseq.score.variants import SHARD, score_variants
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # alleles by region and by VCF, those of a call that warms up, and what is built and trained; a
 # call of one block captures the largest batch that any call runs
@@ -104,7 +107,7 @@ class SNVs:
                                       output=Path(folder) / "scores", **source)  # fmt: skip
             return time.perf_counter() - begin, manifest["counts"]["ok"]
 
-    def check(self, frame: pd.DataFrame) -> float:
+    def check(self, frame: "pd.DataFrame") -> float:
         """Return the relative error of the answers to both haplotypes; raise where too large."""
         if not (frame.status == "ok").all():
             raise ArithmeticError(f"not scored: {frame.status.value_counts().to_dict()}")
