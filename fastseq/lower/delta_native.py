@@ -454,7 +454,7 @@ class NativeDeltas:
         for i, array in outs.items():
             kind, number = self._steps[i]
             value = number if kind == "map" else number + 1
-            picked = torch.from_numpy(array[..., self._layouts[value]])
+            picked = torch.from_numpy(array.take(self._layouts[value], -1))
             values[value] = picked.mT if kind == "map" else picked
         for number, step in enumerate(self.chain.steps):
             if step.function in HOMOGENEOUS:
