@@ -9,9 +9,10 @@ run in order of worth and the file is rewritten around each row, so a lease that
 only what came last: ceilings of the card; plans of four networks against eager and channels-last
 PyTorch, in large, odd and small batches; every layer checked against float64, timed, held against
 its roofline and PyTorch's two ways; mutants; variants from text to scores; training; torch.compile
-and TensorRT; other launch configurations, the best of which are written down. Plans on the device,
-layers, configurations and variants are timed only where their answers passed a check; mutants,
-training, rivals and the way from host memory are timed as they are.
+and TensorRT; other launch configurations, the best of which are written down. Plans on the device
+in batches of 32 and more, layers, configurations and variants are timed only where their answers
+passed a check; smaller batches name their error; mutants, training, rivals and the way from host
+memory are timed as they are.
 
 The work is done in a child process. A figure that kills it, poisons its CUDA context or hangs is
 written down as such, and another child goes on behind it: what is already in the file stays.
