@@ -90,6 +90,23 @@ def test_effects_are_differences_of_predictions():
     np.testing.assert_allclose(deltas, 3 * (alt - head[edits.row]), rtol=1e-3, atol=3e-6)
 
 
+def test_references_and_edits_share_a_micro_batch(monkeypatch):
+    plan = fastseq.lower(network(), length=20, batch_size=8)
+    rows, sizes, answer = random_codes(11, 20), [], plan._answer
+    edits = Edits.substitutions(rows[:3], 4, 6)
+    alone = plan.predict(apply(rows, edits, length=20))
+
+    def counted(codes, *rest):
+        sizes.append(len(codes))
+        return answer(codes, *rest)
+
+    monkeypatch.setattr(plan, "_answer", counted)
+    y_ref, deltas = plan.effects(rows, edits)
+    assert sizes[:-1] == [8] * (len(sizes) - 1)
+    assert sum(sizes) == len(rows) + len(edits)
+    np.testing.assert_array_equal(deltas, alone - y_ref[edits.row])
+
+
 HEADS = {
     "none": TargetSpec(("a", "b")),
     "affine": TargetSpec(("a", "b"), slope=0.3, offset=-7.0),
