@@ -271,6 +271,7 @@ class Scorer:
             left=self.views.reach,
             length=self.length,
             scale=self.scale,
+            engine=self.engine,
         )
         return True
 

@@ -178,7 +178,7 @@ def test_gaps_are_unknown_bases(run, model):
 def test_sizes_a_network_cannot_have(run, table):
     for size, message in (
         ("channels=-3", "channels=-3; expected whole numbers of 1 or more"),
-        ("channels=x", "tum_cnn cannot be built with"),
+        ("channels=x", "channels='x'; expected whole numbers of 1 or more"),
     ):
         result = run("train", "--data", table, "--model", "tum_cnn", "--size", size, "-q")
         assert message in one_line(result)

@@ -21,6 +21,7 @@ from fastseq.errors import (
 from fastseq.io.fasta import Genome
 from fastseq.models.registry import build
 from fastseq.models.specs import InputSpec, TargetSpec
+from fastseq.score import scorer
 from fastseq.score.effects import empirical_p_values
 from fastseq.score.predict import predict
 from fastseq.score.variants import score_variants
@@ -504,3 +505,12 @@ def test_both_engines_agree_and_a_lost_precision_is_refused(texts, genome):
     high.head.bias.data[:] = 1000
     with pytest.raises(PrecisionError, match="bfloat16 loses the effects"):
         score_variants(high, variants, genome, precision="bfloat16")
+
+
+@pytest.mark.parametrize("engine", ["full", "incremental"])
+def test_a_reduced_precision_is_judged_on_the_engine_that_runs(texts, genome, engine, monkeypatch):
+    judged = []
+    monkeypatch.setattr(scorer, "check_precision", lambda *_, engine, **__: judged.append(engine))
+    model, variants = build("tum_cnn", length=40, channels=8), table_of(texts, 5, 1)
+    score_variants(model, variants, genome, precision="bfloat16", engine=engine, device="cpu")
+    assert judged == [engine]
