@@ -152,8 +152,10 @@ class Plan(Forward):
         scale: OutputScale,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         seen = window(rows, left, length)
-        # the last micro-batch of references is filled up with edited sequences
-        first = min(-len(seen) % self.micro_batch, len(edits))
+        # the last micro-batch of references is filled up with edited sequences, save in a model
+        # that was not lowered, whose last bits move with the place in a batch
+        room = -len(seen) % self.micro_batch if self.graph is not None else 0
+        first = min(room, len(edits))
         mutants = apply(rows, edits[:first], left=left, length=length)
         answers = self._run(np.concatenate([seen, mutants]), strand, scale)
         y_ref, given = answers[: len(seen)], answers[len(seen) :]
