@@ -116,11 +116,13 @@ def growth(size: str) -> Case:
     job = Job(calibrated(ResNet(), 110), 110, 3 if size == "tiny" else 110)
     rows, engine = 2 if size == "tiny" else 128, job.engine()
     codes, edits = job.of_many(rows)
-    alone = job.edits
+    row, start, inserted = (part.reshape(rows, -1) for part in edits[:3])
+    offsets = np.arange(row.shape[1] + 1)
 
     def one_by_one() -> None:
-        for row in codes:
-            engine.effects(row[None], *alone)
+        for one in range(rows):
+            alone = 0 * row[one], start[one], inserted[one], offsets
+            engine.effects(codes[one : one + 1], *alone)
 
     return Case(
         f"growth: ResNet PReLU 110 bp, {rows} sequences",
