@@ -93,6 +93,21 @@ BODY unsigned word_at(const uint8_t *bits, ptrdiff_t at) {
     return both >> (at & 7) & 255;
 }
 
+/* Write the first `count` of four bases; `word` holds their channels, in reverse where reversed. */
+BODY float *expand_some(const float *word, ptrdiff_t count, int reversed, size_t item, float *to) {
+    const float *from = reversed ? word + (4 - count) * (ptrdiff_t)item : word;
+    memcpy(reversed ? to - (count - 1) * (ptrdiff_t)item : to, from,
+           (size_t)count * item * sizeof(float));
+    return reversed ? to - count * (ptrdiff_t)item : to + count * (ptrdiff_t)item;
+}
+
+/* How many of up to three bases come before the next write of four keeps to one cache line. */
+BODY ptrdiff_t to_cache_line(const float *to, int reversed, size_t item) {
+    if (item != 4) return 0;
+    const uintptr_t bases = (uintptr_t)to / (item * sizeof(float));
+    return (ptrdiff_t)((reversed ? bases + 1 : 0 - bases) & 3);
+}
+
 /* As expand_row, four bases a step: `words` holds their channels, in reverse order where reversed. */
 BODY void expand_bits(const uint8_t *bits, ptrdiff_t length, ptrdiff_t shift, int reversed,
                       const float *words, const float *table, size_t item, float *out) {
@@ -100,17 +115,15 @@ BODY void expand_bits(const uint8_t *bits, ptrdiff_t length, ptrdiff_t shift, in
     const ptrdiff_t shown = length - (shift < 0 ? -shift : shift);
     float *to = reversed ? out + (length - 1) * (ptrdiff_t)item : out;
     to = expand_unknown(shift > 0 ? shift : 0, table, item, step, to);
-    ptrdiff_t j = 0, at = shift < 0 ? -2 * shift : 0;
+    ptrdiff_t at = shift < 0 ? -2 * shift : 0, j = to_cache_line(to, reversed, item);
+    if (j > shown) j = shown;
+    if (j > 0) to = expand_some(words + word_at(bits, at) * 4 * item, j, reversed, item, to);
+    at += 2 * j;
     for (; j + 4 <= shown; j += 4, at += 8, to += 4 * step)
         memcpy(reversed ? to - 3 * item : to, words + word_at(bits, at) * 4 * item,
                4 * item * sizeof(float));
-    if (j < shown) {
-        const size_t rest = (size_t)(shown - j);
-        const float *word = words + word_at(bits, at) * 4 * item;
-        memcpy(reversed ? to - (rest - 1) * item : to, reversed ? word + (4 - rest) * item : word,
-               rest * item * sizeof(float));
-        to += (ptrdiff_t)rest * step;
-    }
+    if (j < shown)
+        to = expand_some(words + word_at(bits, at) * 4 * item, shown - j, reversed, item, to);
     expand_unknown(shift < 0 ? -shift : 0, table, item, step, to);
 }
 
