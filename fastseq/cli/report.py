@@ -41,4 +41,4 @@ def command(
     names = ", ".join(Path(result).name for result in results)
     report(output, title or names, sections, most_rows=rows)
     done(output=output, results=results, sections=[section.title for section in sections])
-    note(f"{output}: {len(sections)} sections")
+    note(f"{output}: {len(sections)} section{'s' * (len(sections) != 1)}")
