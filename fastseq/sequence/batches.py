@@ -149,8 +149,9 @@ class PackedRows:
 
         Notes
         -----
-        A byte names four bases, whose channels lie side by side in a table of 256: on any CPU 20
-        to 30 million rows of 110 bp a second and core, where ``out`` stays in the core's cache.
+        A byte names four bases, whose channels lie side by side in a table of 256:
+        18 million rows of 110 bp a second on a core of a Zen 4, 15 with shifts, where ``out``
+        stays in the core's cache.
         """
         table, words = tables
         end = len(rows) if turned is None else turned
