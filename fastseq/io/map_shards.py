@@ -31,7 +31,9 @@ from fastseq.io.maps import Maps, arrays_of, maps_of, read_maps, write_maps
 KIND = "fastseq-map-shards-1"
 # sequences of a shard: 256 x 4 x 2,114 values of one task are 9 MB
 SHARD = 256
-BY_ROW = ("names", "codes", "values", "y_ref")
+# what is made shard by shard, and all that has a row for each sequence
+MADE = ("values", "y_ref", "missing")
+BY_ROW = ("names", "codes", *MADE)
 
 
 def are_shards(path: str | PathLike[str]) -> bool:
@@ -208,7 +210,7 @@ class _Zarr:
             if not self.has_any():
                 self._create(made, names, codes)
             group = self._zarr.open_group(self.home, mode="r+")
-            for name in ("values", "y_ref"):
+            for name in MADE:
                 if name in made:
                     group[name][rows] = made[name]
             self._mark(number).parent.mkdir(exist_ok=True)
@@ -236,7 +238,7 @@ class _Zarr:
                 self.home / name, shape=given.shape, dtype="uint8", chunks=chunks, overwrite=True
             )
             array[:] = given
-        for name in ("values", "y_ref"):
+        for name in MADE:
             if name in made:
                 each = made[name].shape[1:]
                 self._zarr.create_array(

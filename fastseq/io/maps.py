@@ -37,6 +37,8 @@ class Maps:
     tasks : tuple of str
     y_ref : float32, (n, tasks), or None
         Answers for the unchanged sequences.
+    missing : float32, (n,), or None
+        What contributions lack of the score that they should add up to.
 
     Raises
     ------
@@ -51,10 +53,15 @@ class Maps:
     method: str = "ism"
     tasks: tuple[str, ...] = ("y",)
     y_ref: NDArray[np.float32] | None = None
+    missing: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         check("codes", self.codes, "n l", dtype="uint8", n=len(self.names))
         check("values", self.values, "n t 4 s", dtype="f", n=len(self.names), t=len(self.tasks))
+        if self.y_ref is not None:
+            check("y_ref", self.y_ref, "n t", dtype="f", n=len(self.names), t=len(self.tasks))
+        if self.missing is not None:
+            check("missing", self.missing, "n", dtype="f", n=len(self.names))
         if not 0 <= self.start <= self.start + self.values.shape[3] <= self.codes.shape[1]:
             raise ShapeError(
                 f"a span of {self.values.shape[3]} from {self.start} leaves sequences of "
@@ -89,6 +96,7 @@ class Maps:
             codes=self.codes[chosen],
             values=self.values[chosen],
             y_ref=None if self.y_ref is None else self.y_ref[chosen],
+            missing=None if self.missing is None else self.missing[chosen],
         )
 
 
@@ -116,7 +124,8 @@ def arrays_of(maps: Maps) -> dict[str, NDArray]:
         "method": np.array(maps.method),
         "tasks": np.array(maps.tasks, dtype=str),
     }
-    return arrays if maps.y_ref is None else {**arrays, "y_ref": maps.y_ref}
+    optional = {"y_ref": maps.y_ref, "missing": maps.missing}
+    return arrays | {name: array for name, array in optional.items() if array is not None}
 
 
 def maps_of(arrays: Mapping[str, NDArray]) -> Maps:
@@ -135,6 +144,7 @@ def maps_of(arrays: Mapping[str, NDArray]) -> Maps:
         str(arrays["method"]),
         tuple(arrays["tasks"].tolist()),
         arrays.get("y_ref"),
+        arrays.get("missing"),
     )
 
 

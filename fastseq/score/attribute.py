@@ -89,7 +89,8 @@ class Attributions:
     def maps(self, names: Sequence[str] | None = None) -> Maps:
         """Return the raw map as maps with names; numbers where not given."""
         named = tuple(map(str, range(len(self.codes)) if names is None else names))
-        return Maps(named, self.codes, self.raw[:, None], 0, self.method, (self.task,))
+        raw = self.raw[:, None]
+        return Maps(named, self.codes, raw, 0, self.method, (self.task,), missing=self.missing)
 
     def save(self, path: str | PathLike[str], *, names: Sequence[str] | None = None) -> None:
         """Write the maps as an .npz file that `fastseq kld` and `fastseq report` read.

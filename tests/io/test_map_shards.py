@@ -28,7 +28,10 @@ def path(request, tmp_path):
 
 
 def make(rows):
-    return Maps(NAMES[rows], CODES[rows], VALUES[rows], 2, "ism", ("a", "b"), VALUES[rows, :, 0, 0])
+    made = VALUES[rows]
+    return Maps(
+        NAMES[rows], CODES[rows], made, 2, "ism", ("a", "b"), made[:, :, 0, 0], made[:, 0, 0, 0]
+    )
 
 
 def contents(path):
@@ -42,7 +45,7 @@ def test_shards_read_back_as_one(path):
     found, whole = read_shards(path), make(slice(None))
     assert found.names == whole.names
     assert (found.start, found.method, found.tasks) == (2, "ism", ("a", "b"))
-    for name in ("codes", "values", "y_ref"):
+    for name in ("codes", "values", "y_ref", "missing"):
         np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
     assert are_shards(path)
 

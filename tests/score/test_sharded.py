@@ -29,7 +29,7 @@ def same(maps, expected):
     assert (maps.start, maps.method, maps.tasks) == (
         expected.start, expected.method, expected.tasks
     )  # fmt: skip
-    for name in ("codes", "values", "y_ref"):
+    for name in ("codes", "values", "y_ref", "missing"):
         np.testing.assert_array_equal(getattr(maps, name), getattr(expected, name))
 
 
@@ -58,11 +58,13 @@ def test_sharded_effects_are_those_at_once_bit_for_bit(output, engine):
         ("ism", {}),
     ],
 )
-def test_sharded_attributions_are_those_at_once_bit_for_bit(tmp_path, method, options):
+def test_sharded_attributions_are_those_at_once_bit_for_bit(output, method, options):
     how = {"task": 1, **options}
     whole = fastseq.attribute(network(), CODES, method, **how)
-    fastseq.attribute(network(), CODES, method, **how, output=tmp_path / "maps", shard=64)
-    same(read_shards(tmp_path / "maps"), whole.maps())
+    fastseq.attribute(network(), CODES, method, **how, output=output, shard=64)
+    maps = read_shards(output)
+    same(maps, whole.maps())
+    assert (maps.missing is not None) == (method == "integrated_gradients")
 
 
 def test_contributions_by_tangermeme_are_sharded_too(tmp_path):
