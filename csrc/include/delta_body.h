@@ -249,21 +249,25 @@ FN const float *NAME(stem_tap)(const delta_run_t *q, const delta_step_t *s, int6
 AT void NAME(stem)(const delta_run_t *q, const delta_step_t *s, int64_t sites) {
     for (int64_t i = 0; i < sites; i++) {
         const float *z = NAME(before)(q, s, i);
-        for (int64_t o = delta_low(q, s->out)[i]; o < delta_high(q, s->out)[i]; o++)
+        for (int64_t o = delta_low(q, s->out)[i]; o < delta_high(q, s->out)[i]; o++) {
+            int64_t first = o * s->stride - s->before - q->start[i];
+            int64_t last = delta_min(first + (s->kernel - 1) * s->dilation + 1, q->length);
+            first = delta_max(first, 0);
             for (int64_t a = 0; a < q->alternatives; a++) {
                 ELEMENT *out = NAME(row)(q, s->out, i, a, o);
                 uint64_t *bits = delta_mask(q, s->out, i, o);
                 const float *seen = z ? z + o * s->channels : 0;
-                const float *tap = NAME(stem_tap)(q, s, i, a, 0, o);
+                const float *tap = NAME(stem_tap)(q, s, i, a, first, o);
                 for (int64_t c = 0; c < s->channels; c += LANES) {
                     VEC d = tap ? LOAD(tap + c) : SET(0.f);
-                    for (int64_t j = 1; j < q->length; j++) {
+                    for (int64_t j = first + 1; j < last; j++) {
                         const float *more = NAME(stem_tap)(q, s, i, a, j, o);
                         if (more) d = ADD(d, LOAD(more + c));
                     }
                     NAME(finish)(s, seen, d, c, out, bits);
                 }
             }
+        }
     }
 }
 
