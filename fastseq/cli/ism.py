@@ -9,9 +9,9 @@ import numpy as np
 
 import fastseq
 from fastseq._lazy import load
+from fastseq.cli.ism_edits import write_edited
 from fastseq.cli.shared.given import (
     OTHERWISE,
-    Given,
     Lowered,
     explained_option,
     given_options,
@@ -24,11 +24,9 @@ from fastseq.cli.shared.options import (
     running_options,
     view_options,
 )
-from fastseq.cli.shared.verb import answer, done, quiet, verb
-from fastseq.errors import OptionError
+from fastseq.cli.shared.verb import answer, done, verb
 from fastseq.io.map_shards import are_shards
 from fastseq.io.maps import Maps
-from fastseq.io.tables import write_table
 from fastseq.show.logo import LETTERS
 
 
@@ -40,9 +38,10 @@ from fastseq.show.logo import LETTERS
 @click.option("--end", type=int, help="First position not to mutate.")
 @click.option(
     "--edits",
-    metavar="WHAT",
-    help="Other edits, as a table: deletions:BP, "
-    "insertions:WORD,.., motifs:WORD,.., ablations:BP, shuffles:BPxN, pairs or pairs:BP.",
+    metavar="WHAT|FILE",
+    help="Other edits, as a table: deletions:BP, insertions:WORD,.., motifs:WORD,.., "
+    "ablations:BP, shuffles:BPxN, pairs or pairs:BP; or those of a table with columns name, "
+    "pos (0-based), ref and alt.",
 )
 @click.option("--reduce", type=click.Choice(["sum", "mean"]),
               help="How the positions of a profile become one number.")  # fmt: skip
@@ -71,6 +70,7 @@ def command(
       fastseq ism --model model.safetensors promoters.fa -o ism.npz
       fastseq report ism.npz -o report.html
       fastseq ism --model model.safetensors promoters.fa --edits deletions:3 -o deletions.tsv
+      fastseq ism --model model.safetensors promoters.fa --edits my-edits.tsv -o edits/ --resume
       fastseq ism --model model.safetensors promoters.fa -o maps/ --resume
       fastseq ism --model model.safetensors --explain
     """
@@ -88,48 +88,9 @@ def command(
         run = partial(fastseq.saturation_mutagenesis, plans.all(given), given.codes, **plans.rest)
         write_explained(output, given, run, substitutions, resume=resume, shard=shard)
     else:
-        if resume or are_shards(output) or output.endswith(".npz"):
-            found = "--resume" if resume else f"-o {output}"
-            raise OptionError(f"--edits {edits} makes a table, written at the end; found {found}")
-        options = {**plans.rest, "progress": not quiet()}
-        table = load("pandas").DataFrame(edited(plans.all(given), given, edits, options))
-        write_table(table, output)
-        done(output=output, edits=edits, sequences=len(given.codes), rows=len(table))
+        models_of = plans.all(given)
+        write_edited(output, given, models_of, edits, resume=resume, shard=shard, **plans.rest)
     done(models=plans.ran())
-
-
-def edited(models: Any, given: Given, edits: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the table of other edits: name, pos (0-based), ref, alt and effects by task."""
-    names = np.array(given.names, object)
-    kind, _, distance = edits.partition(":")
-    if kind == "pairs":
-        if distance and not (distance.isascii() and distance.isdigit()):
-            raise OptionError(f"--edits {edits}: {distance!r} is no number of bp")
-        most = int(distance) if distance else None
-        return paired(fastseq.epistasis(models, given.codes, max_distance=most, **options), names)
-    table = fastseq.perturb(models, given.codes, edits, **options).columns()
-    return {"name": names[table.pop("row")], **table}
-
-
-def paired(found: Any, names: np.ndarray) -> dict[str, Any]:
-    """Return one row per pair of substitutions: both, and their interaction by task."""
-    letters = np.array([*LETTERS])
-    span = found.codes[:, found.start : found.end]
-    differs = (span[:, :, None] != np.arange(4)) & (span[:, :, None] < 4)
-    row, i, a, j, b = np.nonzero(differs[:, :, :, None, None] & differs[:, None, None])
-    near = (i < j) & (j - i <= found.max_distance)
-    row, i, a, j, b = (part[near] for part in (row, i, a, j, b))
-    columns = {
-        "name": names[row],
-        "pos_1": i + found.start, "ref_1": letters[span[row, i]], "alt_1": letters[a],
-        "pos_2": j + found.start, "ref_2": letters[span[row, j]], "alt_2": letters[b],
-    }  # fmt: skip
-    suffixes = [""] if len(found.tasks) == 1 else [f"_{task}" for task in found.tasks]
-    for task, suffix in enumerate(suffixes):
-        columns[f"effect_1{suffix}"] = found.effect[row, task, i, a]
-        columns[f"effect_2{suffix}"] = found.effect[row, task, j, b]
-        columns[f"interaction{suffix}"] = found.interaction[row, task, i, a, j, b]
-    return columns
 
 
 def _explanation(

@@ -21,7 +21,6 @@ from fastseq.cli.shared.options import (
 from fastseq.cli.shared.sequences import read_checked
 from fastseq.cli.shared.verb import done, note, quiet, verb
 from fastseq.errors import OptionError
-from fastseq.io.results import ResultFolder
 from fastseq.io.tables import write_table
 
 # sequences in a part of a folder
@@ -111,15 +110,10 @@ def write_parts(
         list(models), length=codes.shape[1], device=device, precision=precision,
         batch_size=batch_size, sequences=len(codes),
     )  # fmt: skip
-    about = load("fastseq.score.identity").maps_identity(plans, names, codes, views)
-    folder = ResultFolder(output, {"kind": "predictions", **about, "part": PART}, resume=resume)
-    stream, arrow = load("fastseq.run.stream"), load("pyarrow")
-    number = 0
-    for rows in stream.blocks(len(codes), PART, progress=not quiet(), label="predict"):
-        if not folder.has(number):
-            y_hat = fastseq.predict(plans, codes[rows], **views)
-            table = arrow.table(columns(names[rows], y_hat))
-            folder.write(number, table, {"ok": len(table)})
-        number += 1
-    folder.finish(number)
-    note(f"{len(codes):,} rows in {number} parts are in {output}")
+    manifest = load("fastseq.score.sharded").shard_tables(
+        output, codes, plans,
+        lambda rows, named: columns(named, fastseq.predict(plans, codes[rows], **views)),
+        {"kind": "predictions", **views},
+        names=names, shard=PART, resume=resume, progress=not quiet(), label="predict",
+    )  # fmt: skip
+    note(f"{len(codes):,} rows in {len(manifest['parts'])} parts are in {output}")

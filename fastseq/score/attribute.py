@@ -31,7 +31,7 @@ from fastseq.score.gradients import (
 from fastseq.score.gradients import baselines as baselines_of
 from fastseq.score.ism import saturation_mutagenesis
 from fastseq.score.predict import as_rows
-from fastseq.score.sharded import STEP, check_output, write_sharded
+from fastseq.score.sharded import STEP, check_output, shard_maps
 
 Method = Literal["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_shap"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -221,7 +221,7 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are its op
     >>> attribute(head, "ACGT").observed.shape
     (1, 4)
     """
-    check_output(output, names, resume)
+    check_output(output, names, resume, shard)
     codes = as_rows(seqs)
     options = {"device": device, "precision": precision, "batch_size": batch_size}
     if method not in METHODS:
@@ -253,7 +253,7 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are its op
 
     if output is None:
         return explain(slice(0, len(codes)), progress)
-    return write_sharded(
+    return shard_maps(
         output, codes, plans, lambda rows, named: explain(rows, False).maps(named),
         {**vars(run), "task": number, "tasks": [name], "strands": strands},
         names=names, shard=shard, resume=resume, progress=progress,

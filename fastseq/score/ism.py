@@ -19,7 +19,7 @@ from fastseq.run.precision import PrecisionReport
 from fastseq.run.stream import blocks
 from fastseq.score.journey import BLOCK, Journey, Reduce, Running
 from fastseq.score.predict import as_rows
-from fastseq.score.sharded import check_output, write_sharded
+from fastseq.score.sharded import check_output, shard_maps
 from fastseq.sequence.edits import Edits
 
 
@@ -202,7 +202,7 @@ def saturation_mutagenesis(  # pyright: ignore[reportInconsistentOverload] - the
     >>> saturation_mutagenesis(head, "ACGT").effect.shape
     (1, 1, 4, 4)
     """
-    check_output(output, names, resume)
+    check_output(output, names, resume, shard)
     codes = as_rows(seqs)
     running = Running(
         engine=engine, scale=scale, reduce=reduce, strands=strands, shifts=shifts,
@@ -224,7 +224,7 @@ def saturation_mutagenesis(  # pyright: ignore[reportInconsistentOverload] - the
 
     if output is None:
         return mutate(slice(0, len(codes)), progress)
-    return write_sharded(
+    return shard_maps(
         output, codes, journey.plans, lambda rows, named: mutate(rows, False).maps(named),
         {"method": "ism", "tasks": list(tasks), "start": first, "end": last, **journey.about()},
         names=names, shard=shard, resume=resume, progress=progress,

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ import pytest
 import fastseq
 from fastseq.io.map_shards import read_shards
 from fastseq.io.maps import read_maps
+from fastseq.io.results import read_results
 from tests.cli.conftest import one_line, parsed
 
 
@@ -95,12 +98,71 @@ def test_json_says_which_edits_were_made_and_which_engine_would(run, model, fast
     assert both["modisco"] == "m"
 
 
-@pytest.mark.parametrize(("option", "found"), [
-    (["-o", "maps/"], "-o maps/"), (["-o", "m.zarr"], "-o m.zarr"), (["--resume"], "--resume"),
+@pytest.mark.parametrize("edits", ["shuffles:9x2", "pairs:2", "mine.tsv"])
+def test_parts_of_edits_are_the_table_at_once(run, model, many, edits):
+    names = [*map(str, range(70))]
+    mine = {"name": names[::-1] * 2, "pos": 7, "ref": "", "alt": ["GATA", "t"] * 70}
+    pd.DataFrame(mine).to_csv("mine.tsv", sep="\t", index=False)
+    call = ["ism", "-m", model, many, "--edits", edits, "--start", 3, "--end", 20, "--shard", 64]
+    assert run(*call, "-o", "whole.parquet").exit_code == 0
+    told = parsed(run(*call, "-o", "parts/", "--json"))
+    whole, parts = pd.read_parquet("whole.parquet"), read_results("parts")
+    exact = {"rtol": 1e-4, "atol": 1e-6} if edits == "mine.tsv" else {"check_exact": True}
+    pd.testing.assert_frame_equal(parts, whole, check_dtype=False, **exact)
+    assert (told["rows"], told["sequences"]) == (len(whole), 70)
+    last = Path("parts/part-00001.parquet")
+    kept = last.read_bytes()
+    last.unlink()
+    assert "already holds a run" in one_line(run(*call, "-o", "parts/"))
+    other = one_line(run(*call[:-2], "--shard", 128, "-o", "parts/", "--resume"))
+    assert "holds another run; shard differ: 64 there, 128 now" in other
+    assert run(*call, "-o", "parts/", "--resume").exit_code == 0
+    assert last.read_bytes() == kept
+
+
+@pytest.mark.parametrize(("option", "told"), [
+    (["-o", "m.zarr"], "--edits deletions makes a table or a folder/ of parts; found -o m.zarr"),
+    (["-o", "m.npz"], "--edits deletions makes a table or a folder/ of parts; found -o m.npz"),
+    (["--resume"], "--resume goes on with a folder; found - (-o edits/)"),
 ])  # fmt: skip
-def test_tables_of_edits_are_no_shards(run, model, fasta, option, found):
-    told = one_line(run("ism", "-m", model, fasta, "--edits", "deletions", *option))
-    assert told == f"--edits deletions makes a table, written at the end; found {found}"
+def test_tables_of_edits_are_no_maps(run, model, fasta, option, told):
+    assert one_line(run("ism", "-m", model, fasta, "--edits", "deletions", *option)) == told
+
+
+def test_a_table_of_edits_is_read_back_as_it_was_written(run, model, fasta):
+    call = ["ism", "-m", model, fasta, "--edits"]
+    assert run(*call, "deletions:3", "-o", "first.tsv").exit_code == 0
+    assert run(*call, "first.tsv", "-o", "second.tsv").exit_code == 0
+    read = [pd.read_csv(name, sep="\t", keep_default_na=False) for name in
+            ("first.tsv", "second.tsv")]  # fmt: skip
+    np.testing.assert_array_equal(read[1]["pos"], read[0]["pos"])
+    np.testing.assert_allclose(read[1]["effect"], read[0]["effect"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("s99\t1\t\tA", "edit 1 is of 's99', none of the 12 sequences"),
+        ("s0\t41\t\tA", "edit 1 takes '' from s0 at pos 41 (0-based); it has 40 bp"),
+        ("s0\t-1\t\tA", "edit 1 takes '' from s0 at pos -1 (0-based); it has 40 bp"),
+        ("s0\t1\t\tAXA", "edit 1 puts in 'AXA'; expected A, C, G, T and N, or nothing"),
+        ("s0\t1.5\t\tA", "pos holds float64; expected whole numbers"),
+        ("s0\there\t\tA", "expected whole numbers"),
+        (f"s0\t0\t{'A' * 40}\tA", "from s0 at pos 0 (0-based); there is "),
+    ],
+)
+def test_edits_that_do_not_fit_are_named(run, model, fasta, row, told):
+    Path("mine.tsv").write_text(f"name\tpos\tref\talt\n{row}\n")
+    assert told in one_line(run("ism", "-m", model, fasta, "--edits", "mine.tsv"))
+
+
+def test_edits_of_a_name_that_two_sequences_bear_are_refused(run, model, fasta):
+    Path("twice.fa").write_text(fasta.read_text().replace(">s1\n", ">s0\n"))
+    Path("mine.tsv").write_text("name\tpos\tref\talt\ns0\t1\t\tA\n")
+    told = one_line(run("ism", "-m", model, "twice.fa", "--edits", "mine.tsv"))
+    assert told == "--edits mine.tsv needs sequences whose names all differ"
+    Path("mine.tsv").write_text("name\tpos\tref\n")
+    assert "no column 'alt'" in one_line(run("ism", "-m", model, fasta, "--edits", "mine.tsv"))
 
 
 @pytest.mark.parametrize("verb", ["ism", "attribute"])
@@ -149,9 +211,6 @@ def test_pairs_make_a_table_of_interactions(run, model, fasta, sequences):
     place = ["ACGT".index(first[f"alt_{i}"]) for i in (1, 2)]
     value = found.interaction[0, 0, first["pos_1"] - 10, place[0], first["pos_2"] - 10, place[1]]
     assert abs(first["interaction"] - value) < 1e-5
-    assert (
-        "makes a table" in run("ism", "-m", model, fasta, "--edits", "pairs", "-o", "e.npz").stderr
-    )
     assert "expected substitutions" in run("ism", "-m", model, fasta, "--edits", "twists").stderr
 
 

@@ -1,4 +1,4 @@
-"""Real faults under maps of large sets: kills at any time, a full disk, a read-only one."""
+"""Real faults under results of large sets: kills at any time, a full disk, a read-only one."""
 
 import os
 import shutil
@@ -25,10 +25,14 @@ import fastseq
 torch.set_num_threads(1)
 plan, codes = fastseq.lower("m.safetensors", device="cpu"), np.load("codes.npy")
 verb, ending, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
+if verb == "deletions":
+    import pyarrow.parquet  # once, and not in every child
 def explain(name):
     how = {"output": name + ending, "shard": 64, "resume": True}
     if verb == "ism":
         fastseq.saturation_mutagenesis(plan, codes, **how)
+    elif verb == "deletions":
+        fastseq.perturb(plan, codes, verb, **how)
     else:
         fastseq.attribute(plan, codes, verb, baselines="shuffle", n=2, steps=8, **how)
 def run(name, seconds=None):
@@ -43,7 +47,7 @@ def run(name, seconds=None):
 def parts():
     home = "killed" + ending
     done = home + "/done" if ending else home
-    return sorted(f"{done}/{part}" for part in os.listdir(done) if part[-1] != "p" and
+    return sorted(f"{done}/{part}" for part in os.listdir(done) if part[-4:] != ".tmp" and
                   part != "manifest.json") if os.path.isdir(done) else []
 begin = time.monotonic()
 assert run(verb + "-timed") == 0
@@ -90,6 +94,7 @@ def contents(path):
     ("verb", "ending"),
     [
         ("ism", ""),
+        ("deletions", ""),
         pytest.param("ism", ".zarr", marks=pytest.mark.long),
         pytest.param("integrated_gradients", "", marks=pytest.mark.long),
         pytest.param("integrated_gradients", ".zarr", marks=pytest.mark.long),
@@ -98,6 +103,8 @@ def contents(path):
 def test_kills_at_any_time_are_resumed_to_the_same_bytes(inputs, verb, ending):
     if ending:
         pytest.importorskip("zarr")
+    if verb == "deletions":
+        pytest.importorskip("pyarrow")
     for left in inputs.glob(f"killed{ending}"):
         shutil.rmtree(left)
     words = [sys.executable, "-c", KILLED, verb, ending, str(KILLS)]

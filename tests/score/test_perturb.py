@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -6,7 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import fastseq
-from fastseq.errors import LengthError, OptionError
+from fastseq.errors import LengthError, OptionError, ResumeError
+from fastseq.io.results import read_results
 from fastseq.models.specs import InputSpec
 from fastseq.sequence.edits import Edits
 from tests.reference import mutants
@@ -76,6 +78,62 @@ def test_a_set_in_blocks_is_the_set_at_once():
         mine = whole.edits.row == row
         one = fastseq.perturb(network(), codes, whole.edits.take(np.flatnonzero(mine)))
         np.testing.assert_array_equal(one.effect, whole.effect[mine])
+
+
+TABLE = Edits.of_words(
+    [69, 0, 3, 64, 0], [2, 14, 1, 5, 0], [3, 0, 1, 1, 2], ["", "GA", "T", "C", "A"]
+)
+
+
+@pytest.mark.parametrize("engine", ["full", "incremental"])
+@pytest.mark.parametrize("edits", ["deletions:2", "shuffles:7x2", TABLE])
+def test_parts_are_the_table_at_once(tmp_path, edits, engine):
+    codes = np.random.default_rng(0).integers(0, 5, (70, LENGTH)).astype(np.uint8)
+    names, how = [f"s{row}" for row in range(70)], {"strands": "both", "engine": engine}
+    whole = pd.DataFrame(fastseq.perturb(network(), codes, edits, **how).columns(names))
+    manifest = fastseq.perturb(
+        network(), codes, edits, **how, names=names, output=tmp_path / "e", shard=64
+    )
+    assert [part["rows"] for part in manifest["parts"]] == (
+        [3, 2] if edits is TABLE else [len(whole) * 64 // 70, len(whole) * 6 // 70]
+    )
+    if edits is TABLE:
+        whole = whole.iloc[[1, 4, 2, 3, 0]].reset_index(drop=True)
+    found = read_results(tmp_path / "e")
+    # a table of one's own shares its batches with other edits there
+    close = {"rtol": 1e-4, "atol": 1e-6} if edits is TABLE else {"check_exact": True}
+    pd.testing.assert_frame_equal(found, whole, **close)
+
+
+def test_pairs_by_parts_are_those_at_once_bit_for_bit(tmp_path):
+    codes = np.random.default_rng(0).integers(0, 5, (70, LENGTH)).astype(np.uint8)
+    how = {"start": 4, "end": 11, "max_distance": 3}
+    whole = pd.DataFrame(fastseq.epistasis(network(), codes, **how).columns())
+    fastseq.epistasis(network(), codes, **how, output=tmp_path / "e", shard=64)
+    found = read_results(tmp_path / "e")
+    assert found.pop("name").tolist() == whole.pop("row").astype(str).tolist()
+    pd.testing.assert_frame_equal(found, whole, check_exact=True)
+
+
+def test_parts_are_of_one_run(tmp_path):
+    output, codes = tmp_path / "e", np.zeros((3, LENGTH), np.uint8)
+
+    def run(edits="deletions", **options):
+        return fastseq.perturb(network(), codes, edits, output=output, **options)
+
+    run()
+    for options, differs in (
+        ({"edits": "deletions:2"}, "edits"),
+        ({"edits": Edits.of_words([0], [1], [1], ["C"])}, "edits, start, end"),
+        ({"scale": "logit"}, "scale"),
+        ({"end": 9}, "end"),
+    ):
+        with pytest.raises(ResumeError, match=f"holds another run; {differs}.* differ"):
+            run(**options, resume=True)
+    with pytest.raises(OptionError, match="looks like one file; expected a folder"):
+        fastseq.perturb(network(), codes, "deletions", output=tmp_path / "e.tsv")
+    with pytest.raises(OptionError, match="resume and names need output="):
+        fastseq.perturb(network(), codes, "deletions", resume=True)
 
 
 def test_no_sequences_and_no_edits():
