@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from fastseq.arrays import Codes
 from fastseq.errors import LengthError, OptionError
-from fastseq.lower.edited import keeps_length
 from fastseq.lower.ensemble import Runnable, lower_all
 from fastseq.lower.plan import Engine, Plan, Precision
 from fastseq.models.specs import OutputScale
@@ -138,7 +137,7 @@ class Journey:
                 self.plans, rows, placed, self._views, engine=self.engine, **seen
             )
             self._checked = True
-        keeps = keeps_length(placed)
+        keeps = placed.lengths == placed.removed
         if self.engine == "full" or keeps.all():
             found = viewed.effects(
                 self.plans, rows, placed, self._views, engine=self.engine, **seen
