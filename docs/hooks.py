@@ -21,8 +21,8 @@ FINDINGS = ROOT / "benchmarks" / "reliability" / "findings"
 # what public functions return, and tools beside them
 RESULTS = (
     "fastseq.lower.plan.Plan",
-    "fastseq.score.ism.ISMResult",
-    "fastseq.score.attribute.Attributions",
+    "fastseq.score.explained.ISMResult",
+    "fastseq.score.explained.Attributions",
     "fastseq.score.perturb.Perturbations",
     "fastseq.score.marginalize.Marginalization",
     "fastseq.score.ablate.Ablations",

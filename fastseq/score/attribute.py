@@ -14,17 +14,16 @@ from numpy.typing import NDArray
 from fastseq.arrays import Codes, Text
 from fastseq.errors import FastseqWarning, OptionError
 from fastseq.io.map_shards import SHARD
-from fastseq.io.maps import Maps, write_maps, write_modisco
 from fastseq.lower.ensemble import Runnable, lower_all
 from fastseq.lower.plan import Plan, Precision
 from fastseq.models.specs import Strand
 from fastseq.run.stream import blocks
 from fastseq.run.views import Views
+from fastseq.score.explained import Attributions
 from fastseq.score.gradients import (
     Baseline,
     TaskScore,
     deeplift_shap,
-    float_one_hot,
     integrated_gradients,
     smooth_grad,
 )
@@ -37,79 +36,6 @@ Method = Literal["saliency", "smooth_grad", "integrated_gradients", "ism", "deep
 METHODS: tuple[str, ...] = get_args(Method)
 # rows between two steps of the progress bar; those with baselines of their own take more memory
 BLOCK, SMALL_BLOCK = 1024, STEP
-
-
-@dataclass(frozen=True, eq=False)
-class Attributions:
-    """Attribution maps of one task.
-
-    Attributes
-    ----------
-    codes : uint8, (n, length)
-        The sequences as given.
-    raw : float32, (n, 4, length)
-        The map as computed: the gradient, the effects of mutations, or what each letter would
-        contribute beyond the baselines.
-    method, task : str
-    missing : float32, (n,), or None
-        Of integrated gradients and DeepLIFT/SHAP: the score, minus the baselines' mean score, minus
-        the contributions of the observed bases. 0 where the map is complete.
-    """
-
-    codes: Codes
-    raw: NDArray[np.float32]
-    method: str
-    task: str
-    missing: NDArray[np.float32] | None = None
-
-    @property
-    def hypothetical(self) -> NDArray[np.float32]:
-        """Raw minus its mean over the four letters, float32, (n, 4, length).
-
-        One-hot input lives on a simplex, and the part of a gradient that points off it means
-        nothing (Majdandzic et al. 2023, gradient correction).
-        """
-        return self.raw - self.raw.mean(1, keepdims=True)
-
-    @property
-    def observed(self) -> NDArray[np.float32]:
-        """Hypothetical at the observed base, float32, (n, length); 0 at unknown bases."""
-        return (self.hypothetical * float_one_hot(self.codes)).sum(1)
-
-    @property
-    def contributions(self) -> NDArray[np.float32]:
-        """Raw at the observed base, float32, (n, length): what adds up to the score."""
-        return (self.raw * float_one_hot(self.codes)).sum(1)
-
-    @property
-    def attributions(self) -> NDArray[np.float32]:
-        """The same as `observed`, the name other results use."""
-        return self.observed
-
-    def maps(self, names: Sequence[str] | None = None) -> Maps:
-        """Return the raw map as maps with names; numbers where not given."""
-        named = tuple(map(str, range(len(self.codes)) if names is None else names))
-        raw = self.raw[:, None]
-        return Maps(named, self.codes, raw, 0, self.method, (self.task,), missing=self.missing)
-
-    def save(self, path: str | PathLike[str], *, names: Sequence[str] | None = None) -> None:
-        """Write the maps as an .npz file that `fastseq kld` and `fastseq report` read.
-
-        Raises
-        ------
-        ShapeError
-            There are more or fewer names than sequences.
-        UnreadableFileError
-            The folder does not take files.
-        """
-        write_maps(path, self.maps(names))
-
-    def save_modisco(self, folder: str | PathLike[str]) -> None:
-        """Write ``ohe.npz`` and ``shap.npz``, which TF-MoDISco-lite reads.
-
-        See `fastseq.io.maps.write_modisco`.
-        """
-        write_modisco(folder, [self.maps()], len(self.codes))
 
 
 @overload
@@ -126,21 +52,9 @@ def attribute(
     model: Runnable | Sequence[Runnable],
     seqs: Text,
     method: Method = "saliency",
-    *,
-    task: int | str | None = None,
-    baselines: Baseline | None = None,
-    n: int = 20,
-    steps: int = 32,
-    noise: float = 0.15,
-    seed: int = 0,
-    row_offset: int = 0,
-    strands: Literal["forward", "both"] = "forward",
-    batch_size: int | None = None,
-    device: str | torch.device | None = None,
-    precision: Precision | None = None,
-    progress: bool = False,
+    **options: Any,
 ) -> Attributions: ...
-def attribute(  # pyright: ignore[reportInconsistentOverload] - these are its options
+def attribute(  # pyright: ignore[reportInconsistentOverload] - these are the options
     model: Runnable | Sequence[Runnable],
     seqs: Text,
     method: Method = "saliency",

@@ -1,103 +1,23 @@
 """What every single-base change of a sequence does: saturation mutagenesis."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Literal, overload
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from fastseq.arrays import UNKNOWN, Codes, Text
+from fastseq.arrays import Text
 from fastseq.io.map_shards import SHARD
-from fastseq.io.maps import Maps, write_maps
 from fastseq.lower.ensemble import Runnable
 from fastseq.lower.plan import Engine, Precision
 from fastseq.models.specs import OutputScale
-from fastseq.run.precision import PrecisionReport
 from fastseq.run.stream import blocks
+from fastseq.score.explained import ISMResult
 from fastseq.score.journey import BLOCK, Journey, Reduce, Running
 from fastseq.score.predict import as_rows
 from fastseq.score.sharded import check_output, shard_maps
 from fastseq.sequence.edits import Edits
-
-
-@dataclass(frozen=True, eq=False)
-class ISMResult:
-    """Effects of all single-base substitutions in a span.
-
-    Attributes
-    ----------
-    codes : uint8, (n, length)
-        The sequences as given.
-    start, end : int
-        The mutated span, 0-based, half-open, counted in what the caller gave.
-    tasks : tuple of str
-    y_ref : float32, (n, tasks)
-    effect : float32, (n, tasks, 4, end - start)
-        y_alt - y_ref for A C G T at each position, carried as deltas; 0 at the observed base.
-    precision : PrecisionReport or None
-        What a reduced precision cost, on a sample; None in float32.
-    """
-
-    codes: Codes
-    start: int
-    end: int
-    tasks: tuple[str, ...]
-    y_ref: NDArray[np.float32]
-    effect: NDArray[np.float32]
-    precision: PrecisionReport | None = None
-
-    @property
-    def y_alt(self) -> NDArray[np.float32]:
-        """Answers of the mutants, float32, (n, tasks, 4, end - start)."""
-        return self.y_ref[:, :, None, None] + self.effect
-
-    @property
-    def observed(self) -> NDArray[np.bool_]:
-        """One-hot of the span, bool, (n, 4, end - start); all false at unknown bases."""
-        span = self.codes[:, self.start : self.end]
-        return span[:, None, :] == np.arange(4, dtype=np.uint8)[:, None]
-
-    @property
-    def unknown(self) -> NDArray[np.bool_]:
-        """Positions without an observed base, bool, (n, end - start)."""
-        return self.codes[:, self.start : self.end] >= UNKNOWN
-
-    @property
-    def hypothetical(self) -> NDArray[np.float32]:
-        """Effect minus its mean over the four letters (the identity's 0 included)."""
-        return self.effect - self.effect.mean(2, keepdims=True)
-
-    @property
-    def attributions(self) -> NDArray[np.float32]:
-        """Hypothetical at the observed base, float32, (n, tasks, end - start).
-
-        That is -3/4 of the mean effect of the three alternatives; 0 at unknown bases.
-        """
-        return (self.hypothetical * self.observed[:, None]).sum(2)
-
-    def to_tangermeme(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return y_ref (n, tasks) and y_alt (n, 4, positions, tasks), tangermeme's axis order."""
-        return self.y_ref, self.y_alt.transpose(0, 2, 3, 1)
-
-    def maps(self, names: Sequence[str] | None = None) -> Maps:
-        """Return the effects as maps with names; numbers where not given."""
-        named = tuple(map(str, range(len(self.codes)) if names is None else names))
-        return Maps(named, self.codes, self.effect, self.start, "ism", self.tasks, self.y_ref)
-
-    def save(self, path: str | PathLike[str], *, names: Sequence[str] | None = None) -> None:
-        """Write the effects as an .npz file that `fastseq kld` and `fastseq report` read.
-
-        Raises
-        ------
-        ShapeError
-            There are more or fewer names than sequences.
-        UnreadableFileError
-            The folder does not take files.
-        """
-        write_maps(path, self.maps(names))
 
 
 @overload
@@ -106,22 +26,9 @@ def saturation_mutagenesis(
 ) -> dict[str, Any]: ...
 @overload
 def saturation_mutagenesis(
-    model: Runnable | Sequence[Runnable],
-    seqs: Text,
-    *,
-    start: int | None = None,
-    end: int | None = None,
-    engine: Engine | Literal["auto"] = "auto",
-    scale: OutputScale = "output",
-    reduce: Literal["sum", "mean"] | Reduce | None = None,
-    strands: Literal["forward", "both"] = "forward",
-    shifts: Sequence[int] = (0,),
-    batch_size: int | None = None,
-    device: str | torch.device | None = None,
-    precision: Precision | None = None,
-    progress: bool = False,
+    model: Runnable | Sequence[Runnable], seqs: Text, **options: Any
 ) -> ISMResult: ...
-def saturation_mutagenesis(  # pyright: ignore[reportInconsistentOverload] - these are its options
+def saturation_mutagenesis(  # pyright: ignore[reportInconsistentOverload] - these are the options
     model: Runnable | Sequence[Runnable],
     seqs: Text,
     *,

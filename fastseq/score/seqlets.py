@@ -8,7 +8,7 @@ import numpy as np
 from fastseq._lazy import load
 from fastseq.arrays import Text
 from fastseq.errors import OptionError
-from fastseq.score.attribute import Attributions
+from fastseq.score.explained import Attributions
 from fastseq.score.predict import as_rows
 from fastseq.sequence.encode import one_hot
 from fastseq.sequence.motifs import Motif

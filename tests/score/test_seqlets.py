@@ -3,7 +3,7 @@ import pytest
 
 import fastseq
 from fastseq.errors import OptionError
-from fastseq.score.attribute import Attributions
+from fastseq.score.explained import Attributions
 from fastseq.sequence.motifs import Motif
 
 pytest.importorskip("tangermeme")

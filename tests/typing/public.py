@@ -21,9 +21,8 @@ from fastseq.lower.plan import Plan
 from fastseq.reliability.length_weights import LengthWeights
 from fastseq.reliability.result import KLDResult
 from fastseq.score.ablate import Ablations
-from fastseq.score.attribute import Attributions
 from fastseq.score.epistasis import Epistasis
-from fastseq.score.ism import ISMResult
+from fastseq.score.explained import Attributions, ISMResult
 from fastseq.score.marginalize import Marginalization
 from fastseq.score.perturb import Perturbations
 from fastseq.sequence.pack import Packed
