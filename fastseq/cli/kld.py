@@ -148,7 +148,13 @@ def measure(
         raise OptionError(f"--score was given {len(scores)} times; expected once, or twice beside "
                           "--method both")  # fmt: skip
     score = scores * len(methods) if len(scores) == 1 else scores
-    found: Any = fastseq.kmer_kld(held.codes, held.values, method=methods, score=score, **options)
+    total = options["null"] * len(held.values) * len(methods)
+    shown = bool(total) and not quiet()
+    progress = load("fastseq.run.stream").progress_bar
+    with progress(shown, total=total, desc="null", unit="replicate") as bar:
+        found: Any = fastseq.kmer_kld(
+            held.codes, held.values, method=methods, score=score, tick=bar.update, **options
+        )
     return [(name, result) for name, by in found.items() for result in by.values()]
 
 

@@ -7,7 +7,7 @@ interpretations for genomics) compare the k-mers of the positions with the highe
 k-mers; the attribution-weighted one lets every window count with the sum of its scores.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +54,7 @@ def kmer_kld(
     seed: int = 0,
     per_sequence: bool = False,
     threads: int | None = None,
+    tick: Callable[[], object] = lambda: None,
 ) -> KLDResult | dict[str, Any]:
     """Return how far the k-mers that attribution maps point at are from all k-mers.
 
@@ -95,6 +96,8 @@ def kmer_kld(
         Also give the divergence of each row's own weights (weighted instance form only).
     threads : int, optional
         The result is the same to the last bit for any number.
+    tick : callable
+        Called after each replicate of the null.
 
     Returns
     -------
@@ -166,7 +169,7 @@ def kmer_kld(
             beside = compare(null_kind, per_k, parts, replicate(
                 codes, all_scores(codes, maps, metric), metric,
                 lambda found: divergences(found, counts, priors, metric),
-                kind=null_kind, times=times, seed=seed, threads=n_threads,
+                kind=null_kind, times=times, seed=seed, threads=n_threads, tick=tick,
             ))  # fmt: skip
         carriers = tables if metric.method == "thresholded" else counts
         return KLDResult(

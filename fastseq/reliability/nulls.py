@@ -91,10 +91,12 @@ def replicate(
     times: int,
     seed: int,
     threads: int,
+    tick: Callable[[], object] = lambda: None,
 ) -> list[dict[int, float]]:
     """Return the metric of ``times`` rearrangements of scores (n, length).
 
-    Replicate r draws from its own stream, so that neither threads nor ``times`` change it.
+    Replicate r draws from its own stream, so that neither threads nor ``times`` change it. After
+    each, ``tick`` is called.
 
     Raises
     ------
@@ -129,6 +131,7 @@ def replicate(
             sums = new_sums(metric)
             add_rows(codes, mine, metric, bits, sums, source, shifts)
             found[at] = evaluate(finish(sums, metric))
+            tick()
 
     pool.run(run, times, threads)
     return found

@@ -39,7 +39,11 @@ def test_plain_arrays_of_any_kind_beside_their_sequences(run, fasta, sequences, 
     assert [row["maps"] for row in together] == maps
     assert {row["total"] for row in together} == {expected.total}
     np.save("scores.npy", MAPS[:, 0])
-    assert "given scores" in run("kld", "scores.npy", *options).stdout
+    scores = run("kld", "scores.npy", *options)
+    assert "given scores" in scores.stdout
+    assert "null: 100%" in scores.stderr
+    assert "3.00/3.00" in scores.stderr or "3/3" in scores.stderr
+    assert "null" not in run("kld", "scores.npy", *options, "-q").stderr
 
 
 def test_straight_from_models_beside_files(run, model, fasta, sequences):
