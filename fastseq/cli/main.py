@@ -1,10 +1,13 @@
 """The fastseq command: verbs imported when they run, errors as one line, exit codes that mean it.
 
-0 done · 1 could not do it · 2 wrong usage · 130 interrupted · 141 the reader of a pipe went away.
+0 done · 1 could not do it · 2 wrong usage · 130 interrupted · 141 the reader of a pipe went away ·
+143 told to end.
 """
 
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -46,6 +49,28 @@ class Failure(click.ClickException):
 
     def show(self, file: TextIO | None = None) -> None:
         click.echo(f"fastseq: {self.message}", file=file or sys.stderr)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which a cluster sends before it takes the machine away."""
+
+
+@contextmanager
+def told_to_end() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does, unless whoever started the program ignores it."""
+
+    def end(*_: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.getsignal(signal.SIGTERM)
+    ours = before is signal.SIG_DFL and threading.current_thread() is threading.main_thread()
+    if ours:
+        signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, before)
 
 
 class LogLines:
@@ -117,17 +142,20 @@ class Verbs(click.Group):
         """Run a verb; whatever goes wrong becomes one line and an exit code."""
         if "--json" in ctx.args:
             ctx.meta[JSON] = True  # wrong usage is told before options are read
-        with warnings.catch_warnings(), lines_in_logs():
+        with warnings.catch_warnings(), lines_in_logs(), told_to_end():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _show_warning
             try:
                 result = super().invoke(ctx)
                 sys.stdout.flush()
             except KeyboardInterrupt as interrupt:
-                left = f": {interrupt}" if str(interrupt) else ""
-                click.echo(f"fastseq: interrupted{left}", err=True)
-                _tell(ctx, f"interrupted{left}", "KeyboardInterrupt", 130)
-                ctx.exit(130)
+                ended = isinstance(interrupt, Terminated)
+                text = "told to end" if ended else "interrupted"
+                text += f": {interrupt}" if str(interrupt) else ""
+                status = 128 + (signal.SIGTERM if ended else signal.SIGINT)
+                click.echo(f"fastseq: {text}", err=True)
+                _tell(ctx, text, type(interrupt).__name__, status)
+                ctx.exit(status)
             except BrokenPipeError:
                 _drop_output()
                 ctx.exit(141)

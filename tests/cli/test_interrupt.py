@@ -1,5 +1,8 @@
-"""Ctrl-C during the long verbs: exit 130, a line that says what is left, and --resume goes on."""
+"""Ctrl-C and SIGTERM during the long verbs: exit 130 or 143, a line that says what is left, and
+--resume goes on.
+"""
 
+import json
 import os
 import signal
 import subprocess
@@ -22,7 +25,7 @@ COMMAND = [sys.executable, "-c", "from fastseq.cli.main import main; main(prog_n
 def interrupted(tmp_path):
     """Return a function that interrupts a command once a file is there; it returns what is told."""
 
-    def call(*arguments, until):
+    def call(*arguments, until, by=signal.SIGINT):
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
             stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -36,13 +39,14 @@ def interrupted(tmp_path):
         stderr = None
         while stderr is None:
             assert time.monotonic() < end + 120
-            process.send_signal(signal.SIGINT)
+            process.send_signal(by)
             # a signal just before a read of an empty pipe is seen behind it: a person presses again
             with suppress(subprocess.TimeoutExpired):
                 _, stderr = process.communicate(timeout=30)
-        assert process.returncode == 130, stderr
+        assert process.returncode == 128 + by, stderr
         told = stderr.splitlines()[-1]
-        assert told.startswith("fastseq: interrupted")
+        words = "interrupted" if by == signal.SIGINT else "told to end"
+        assert told.startswith(f"fastseq: {words}: ")
         return told
 
     return call
@@ -73,9 +77,12 @@ def test_scores_go_on_where_they_were_interrupted(run, interrupted, model, tmp_p
         assert (tmp_path / "scores" / part.name).read_bytes() == part.read_bytes()
 
 
-def test_maps_go_on_where_they_were_interrupted(run, interrupted, model, many, tmp_path):
-    ism = ["ism", "-m", model, many(448), "--shard", 64, "-q"]
-    told = interrupted(*ism, "-o", "maps/", until="maps/part-*")
+@pytest.mark.parametrize(
+    ("by", "edits"), [(signal.SIGINT, []), (signal.SIGTERM, ["--edits", "deletions"])]
+)
+def test_maps_go_on_where_they_were_interrupted(run, interrupted, model, many, tmp_path, by, edits):
+    ism = ["ism", "-m", model, many(448), "--shard", 64, "-q", *edits]
+    told = interrupted(*ism, "-o", "maps/", until="maps/part-*", by=by)
     assert told.endswith("maps/ keeps what was finished, and --resume goes on with it")
     assert len(list(tmp_path.glob("maps/part-*"))) < 7
     assert run(*ism, "-o", "maps/", "--resume").exit_code == 0
@@ -94,6 +101,21 @@ def many(tmp_path):
         return tmp_path / "many.txt"
 
     return make
+
+
+def test_programs_are_told_of_an_end(run, model, many, monkeypatch):
+    def end(*given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(Journey, "effects", end)
+    stopped = run("ism", "-m", model, many(3), "-q", "--json", "-o", "maps.npz")
+    assert stopped.exit_code == 143
+    told = json.loads(stopped.stdout)
+    assert (told["status"], told["kind"]) == (143, "Terminated")
+    assert told["error"].startswith("told to end: maps.npz was not written, nor half of it")
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("output", ["maps/", "maps.zarr", "maps.npz", "maps.tsv", "-"])

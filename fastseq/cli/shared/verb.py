@@ -81,8 +81,8 @@ class Verb(click.Command):
         begin, begin_cpu = time.perf_counter(), time.process_time()
         try:
             result = super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(self._left(output)) from None
+        except KeyboardInterrupt as interrupt:
+            raise type(interrupt)(self._left(output)) from None
         seconds, cpu = time.perf_counter() - begin, time.process_time() - begin_cpu
         if ctx.meta.get(VERBOSE):
             # Linux counts in kilobytes
