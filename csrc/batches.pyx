@@ -1,67 +1,31 @@
-"""Chosen rows become a batch of model input in one pass over their bytes."""
+"""Rows become a batch of model input in one pass over their bytes."""
 
-from cpython.buffer cimport (
-    PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release,
-    PyObject_GetBuffer
-)
 from libc.stdint cimport int16_t, int64_t, uint8_t
 
 from doors cimport cpu_level
 
 cdef extern from "batches.h" nogil:
-    void gather_rows(const uint8_t*, Py_ssize_t, const int64_t*, Py_ssize_t, const int16_t*,
-                     Py_ssize_t, const float*, size_t, float*, int)
+    void expand_rows(const uint8_t*, Py_ssize_t, Py_ssize_t, int, const float*, size_t, float*,
+                     int)
     void draw_rows(const uint8_t*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const int64_t*, Py_ssize_t,
                    const int16_t*, Py_ssize_t, const float*, const float*, size_t, float*, int)
 
 cdef const int *cpu = cpu_level()
 
 
-def gather(const uint8_t[:, ::1] codes not None, const int64_t[::1] rows not None, shift,
-           Py_ssize_t turned, const float[:, :, ::1] table not None, out) -> None:
-    """Write codes[rows] into `out`, float32 (n, length, channels).
-
-    `shift`, int16 (n,) or None, moves rows to the right; rows from `turned` on are reversed and
-    read table[1]; `table` is (2, 5, channels).
-    """
-    cdef Py_ssize_t n = rows.shape[0], length = codes.shape[1], most = codes.shape[0], i
-    cdef Py_ssize_t channels = table.shape[2]
-    cdef const int16_t *by = NULL
-    cdef Py_buffer target, moves
-    cdef bint beyond = False
-    if table.shape[0] != 2 or table.shape[1] != 5:
-        raise ValueError("table must be (2, 5, channels)")
+def expand(const uint8_t[:, ::1] codes not None, const float[:, ::1] table not None,
+           float[:, :, ::1] out not None, bint reversed) -> None:
+    """Write the channels of codes into `out`, (n, length, channels); `table` is (5, channels)."""
+    cdef Py_ssize_t n = codes.shape[0], length = codes.shape[1], channels = table.shape[1]
+    if table.shape[0] != 5:
+        raise ValueError("table must be (5, channels)")
+    if out.shape[0] != n or out.shape[1] != length or out.shape[2] != channels:
+        raise ValueError("out must hold rows x length x channels float32")
     if n == 0 or length == 0 or channels == 0:
         return
-    PyObject_GetBuffer(out, &target, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-    try:
-        if target.len != n * length * channels * <Py_ssize_t>sizeof(float):
-            raise ValueError("out must hold rows x length x channels float32")
-        for i in range(n):
-            beyond |= rows[i] < 0 or rows[i] >= most
-        if beyond:
-            raise IndexError(f"rows must lie in 0..{most - 1}")
-        if shift is None:
-            with nogil:
-                gather_rows(&codes[0, 0], length, &rows[0], n, NULL, turned, &table[0, 0, 0],
-                            channels, <float*>target.buf, cpu[0])
-            return
-        PyObject_GetBuffer(shift, &moves, PyBUF_C_CONTIGUOUS)
-        try:
-            if moves.len != n * <Py_ssize_t>sizeof(int16_t):
-                raise ValueError("shift must hold one int16 a row")
-            by = <const int16_t*>moves.buf
-            for i in range(n):
-                beyond |= by[i] > length or by[i] < -length
-            if beyond:
-                raise ValueError(f"a shift lies outside -{length}..{length}")
-            with nogil:
-                gather_rows(&codes[0, 0], length, &rows[0], n, by, turned, &table[0, 0, 0],
-                            channels, <float*>target.buf, cpu[0])
-        finally:
-            PyBuffer_Release(&moves)
-    finally:
-        PyBuffer_Release(&target)
+    with nogil:
+        expand_rows(&codes[0, 0], n, length, reversed, &table[0, 0], channels, &out[0, 0, 0],
+                    cpu[0])
 
 
 def draw(const uint8_t[:, ::1] records not None, Py_ssize_t length, bint unknown,
@@ -70,7 +34,8 @@ def draw(const uint8_t[:, ::1] records not None, Py_ssize_t length, bint unknown
          const float[:, :, ::1] table not None, float[:, :, ::1] out not None) -> None:
     """Write packed rows into `out`, (n, length, channels); `unknown` says records tell of N.
 
-    `words` is (2, 256, 4, channels), the channels of four bases at once; the rest as `gather`.
+    `shift`, int16 (n,) or None, moves rows to the right; rows from `turned` on are reversed and
+    read table[1] of (2, 5, channels); `words` is (2, 256, 4, channels), four bases at once.
     """
     cdef Py_ssize_t n = rows.shape[0], most = records.shape[0], channels = table.shape[2], i
     cdef Py_ssize_t hidden = (length + 3) // 4 + 1

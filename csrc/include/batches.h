@@ -1,4 +1,4 @@
-/* Chosen rows become model input: shifted, reversed and expanded in one pass over codes or bits. */
+/* Rows become model input in one pass: of codes, or of bits drawn, shifted and reversed. */
 #ifndef FASTSEQ_BATCHES_H
 #define FASTSEQ_BATCHES_H
 
@@ -6,16 +6,7 @@
 
 enum { CODES = 5, WORDS = 256, ROWS_AHEAD = 8, CACHE_LINE = 64 };
 
-/* Write the channels of n bases, `item` floats each, `step` floats apart. */
-BODY float *expand_bases(const uint8_t *row, ptrdiff_t n, const float *table, size_t item,
-                         ptrdiff_t step, float *to) {
-    for (ptrdiff_t j = 0; j < n; j++, to += step) {
-        const uint8_t code = row[j] < CODES ? row[j] : CODES - 1;
-        memcpy(to, table + code * item, item * sizeof(float));
-    }
-    return to;
-}
-
+/* Write the channels of n unknown bases, `item` floats each, `step` floats apart. */
 BODY float *expand_unknown(ptrdiff_t n, const float *table, size_t item, ptrdiff_t step, float *to) {
     for (ptrdiff_t j = 0; j < n; j++, to += step)
         memcpy(to, table + (CODES - 1) * item, item * sizeof(float));
@@ -51,40 +42,28 @@ AVX512 static inline ptrdiff_t expand16(const uint8_t *row, ptrdiff_t n, const f
 }
 #endif
 
-/* Position j of the output shows base (j - shift) of the row; what lies beyond it is unknown. */
-BODY void expand_row(const uint8_t *row, ptrdiff_t length, ptrdiff_t shift, int reversed,
-                     const float *table, size_t item, float *out, int cpu) {
+/* Write the channels of a row's bases; a reversed one from its last base on. */
+BODY void expand_row(const uint8_t *row, ptrdiff_t length, int reversed, const float *table,
+                     size_t item, float *out, int cpu) {
     const ptrdiff_t step = reversed ? -(ptrdiff_t)item : (ptrdiff_t)item;
-    const ptrdiff_t shown = length - (shift < 0 ? -shift : shift);
     float *to = reversed ? out + (length - 1) * (ptrdiff_t)item : out;
-    row += shift < 0 ? -shift : 0;
-    to = expand_unknown(shift > 0 ? shift : 0, table, item, step, to);
-    ptrdiff_t done = 0;
+    ptrdiff_t j = 0;
 #if FASTSEQ_X86
-    if (item == 4 && cpu == CPU_AVX512) done = expand16(row, shown, table, reversed, to);
+    if (item == 4 && cpu == CPU_AVX512) j = expand16(row, length, table, reversed, to);
 #endif
-    to = expand_bases(row + done, shown - done, table, item, step, to + done * step);
-    expand_unknown(shift < 0 ? -shift : 0, table, item, step, to);
+    for (to += j * step; j < length; j++, to += step) {
+        const uint8_t code = row[j] < CODES ? row[j] : CODES - 1;
+        memcpy(to, table + code * item, item * sizeof(float));
+    }
 }
 
-/* Rows from `turned` on are reversed and read the second table, that of complements. */
-static inline void gather_rows(const uint8_t *codes, ptrdiff_t length, const int64_t *rows,
-                               ptrdiff_t n, const int16_t *shift, ptrdiff_t turned,
+static inline void expand_rows(const uint8_t *codes, ptrdiff_t n, ptrdiff_t length, int reversed,
                                const float *table, size_t channels, float *out, int cpu) {
-    for (ptrdiff_t i = 0; i < n; i++) {
-        if (i + ROWS_AHEAD < n)
-            for (ptrdiff_t at = 0; at < length; at += CACHE_LINE)
-                PREFETCH(codes + rows[i + ROWS_AHEAD] * length + at);
-        const int reversed = i >= turned;
-        const float *letters = table + (reversed ? CODES * channels : 0);
-        const uint8_t *row = codes + rows[i] * length;
-        const ptrdiff_t by = shift ? shift[i] : 0;
-        float *to = out + (size_t)i * length * channels;
+    for (ptrdiff_t i = 0; i < n; i++, codes += length, out += length * channels)
         if (channels == 4)
-            expand_row(row, length, by, reversed, letters, 4, to, cpu);
+            expand_row(codes, length, reversed, table, 4, out, cpu);
         else
-            expand_row(row, length, by, reversed, letters, channels, to, cpu);
-    }
+            expand_row(codes, length, reversed, table, channels, out, cpu);
 }
 
 /* Four bases of a row from bit `at` on, as one byte; a record has a byte behind its bases. */
@@ -108,7 +87,8 @@ BODY ptrdiff_t to_cache_line(const float *to, int reversed, size_t item) {
     return (ptrdiff_t)((reversed ? bases + 1 : 0 - bases) & 3);
 }
 
-/* As expand_row, four bases a step: `words` holds their channels, in reverse order where reversed. */
+/* Position j shows base (j - shift) of a row; what lies beyond it is unknown. Four bases a step:
+   `words` holds their channels, in reverse order where reversed. */
 BODY void expand_bits(const uint8_t *bits, ptrdiff_t length, ptrdiff_t shift, int reversed,
                       const float *words, const float *table, size_t item, float *out) {
     const ptrdiff_t step = reversed ? -(ptrdiff_t)item : (ptrdiff_t)item;
@@ -142,8 +122,9 @@ BODY void hide_bases(const uint8_t *unknown, ptrdiff_t length, ptrdiff_t shift, 
     }
 }
 
-/* As gather_rows, of records of `stride` bytes: two bits a base and a spare byte; then, from byte
-   `hidden` on where that is above 0, one bit a base that says which are unknown. */
+/* Rows from `turned` on are reversed and read the second table, that of complements. Records are of
+   `stride` bytes: two bits a base and a spare byte; then, from byte `hidden` on where that is above
+   0, one bit a base that says which are unknown. */
 #define DRAWN                                                                                   \
     const uint8_t *records, ptrdiff_t stride, ptrdiff_t hidden, ptrdiff_t length,               \
         const int64_t *rows, ptrdiff_t n, const int16_t *shift, ptrdiff_t turned,               \

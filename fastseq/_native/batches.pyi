@@ -1,13 +1,6 @@
 import numpy as np
 
-def gather(
-    codes: np.ndarray,
-    rows: np.ndarray,
-    shift: np.ndarray | None,
-    turned: int,
-    table: np.ndarray,
-    out: np.ndarray,
-) -> None: ...
+def expand(codes: np.ndarray, table: np.ndarray, out: np.ndarray, reversed: bool) -> None: ...
 def draw(
     records: np.ndarray,
     length: int,

@@ -13,7 +13,7 @@ from torch import Tensor
 from fastseq.arrays import UNKNOWN, Codes
 from fastseq.errors import LengthError, OptionError, SequenceError
 from fastseq.models.fields import known, several
-from fastseq.sequence.batches import four_at_once, gather
+from fastseq.sequence.batches import expand, four_at_once
 from fastseq.sequence.encode import decode, encode
 
 Strand: TypeAlias = Literal["+", "-"]
@@ -201,9 +201,8 @@ class InputSpec:
             Channels vary fastest in memory (an NLC array seen as NCL), so no transpose is paid.
         """
         hot = torch.empty(len(codes), codes.shape[1], self.channels)
-        codes = np.ascontiguousarray(codes)
-        turned = 0 if strand == "-" else len(codes)
-        gather(codes, np.arange(len(codes)), self.tables()[0], hot.numpy(), turned=turned)
+        table, turned = self.tables()[0], strand == "-"
+        expand(np.ascontiguousarray(codes), table[int(turned)], hot.numpy(), reversed=turned)
         hot = hot.transpose(1, 2)
         if flags is not None:
             hot[:, -len(self.flag_channels) :] = torch.as_tensor(flags).float()[:, :, None]

@@ -1,4 +1,4 @@
-"""Batches: chosen rows of codes or of bits, shifted, turned over and expanded in one pass."""
+"""Batches: rows of codes expanded, or drawn from bits, shifted and turned over, in one pass."""
 
 from dataclasses import dataclass
 
@@ -12,37 +12,25 @@ PLACES = np.array([0, 2, 4, 6], np.uint8)
 BLOCK = 1 << 16
 
 
-def gather(
-    codes: Codes,
-    rows: np.ndarray,
-    table: np.ndarray,
-    out: np.ndarray,
-    *,
-    shift: np.ndarray | None = None,
-    turned: int | None = None,
+def expand(
+    codes: Codes, table: np.ndarray, out: np.ndarray, *, reversed: bool = False
 ) -> np.ndarray:
-    """Return ``out`` filled with the channels of chosen rows.
+    """Return ``out`` filled with the channels of rows of codes.
 
     Parameters
     ----------
     codes : uint8, (n, length)
         C-contiguous; anything above 3 is unknown.
-    rows : int64, (batch,)
-    table : float32, (2, 5, channels)
-        Channels of each code as it stands, and of the complement of each code.
-    out : float32, (batch, length, channels)
-    shift : int, (batch,), optional
-        Positions that each row moves to the right; unknown where nothing comes in. int16 within
-        the length is taken as it is; a row that moves further is all unknown.
-    turned : int, optional
-        Rows of the batch from this one on are reversed and take the second table; none otherwise.
+    table : float32, (5, channels)
+        Channels of each code; those of its complement for the other strand.
+    out : float32, (n, length, channels)
+    reversed : bool
+        Whether rows are read from their last base on.
 
     Raises
     ------
-    IndexError
-        A row lies outside ``codes``.
     ValueError
-        An array has another shape, or is not contiguous; an int16 shift exceeds the length.
+        An array has another shape, or is not contiguous.
 
     Notes
     -----
@@ -51,16 +39,12 @@ def gather(
 
     Examples
     --------
-    >>> table = np.zeros((2, 5, 4), np.float32)
-    >>> table[0, :4], table[1, :4] = np.eye(4), np.eye(4)[::-1]
     >>> codes, out = np.array([[0, 0, 1]], np.uint8), np.empty((1, 3, 4), np.float32)
-    >>> gather(codes, np.array([0]), table, out, turned=0)[0].argmax(1)  # AAC becomes GTT
+    >>> complement = np.eye(5, 4, dtype=np.float32)[[3, 2, 1, 0, 4]]
+    >>> expand(codes, complement, out, reversed=True)[0].argmax(1)  # AAC becomes GTT
     array([2, 3, 3])
     """
-    if shift is not None and shift.dtype != np.int16:
-        most = codes.shape[1]
-        shift = np.clip(shift, -most, most).astype(np.int16)
-    native.gather(codes, rows, shift, len(rows) if turned is None else turned, table, out)
+    native.expand(codes, table, out, reversed)
     return out
 
 
@@ -128,17 +112,20 @@ class PackedRows:
         shift: np.ndarray | None = None,
         turned: int | None = None,
     ) -> np.ndarray:
-        """Return ``out`` filled with the channels of chosen rows; see `gather`.
+        """Return ``out`` filled with the channels of chosen rows.
 
         Parameters
         ----------
         rows : int64, (batch,)
         tables : float32, (2, 5, channels) and (2, 256, 4, channels)
-            As `gather`'s table, and what `four_at_once` makes of it.
+            Channels of each code as it stands and of its complement, and what `four_at_once` makes
+            of them.
         out : float32, (batch, length, channels)
         shift : int16, (batch,), optional
-            Within the length.
+            Positions that each row moves to the right, within the length; unknown bases come in.
         turned : int, optional
+            Rows of the batch from this one on are reversed and take the second table; none
+            otherwise.
 
         Raises
         ------

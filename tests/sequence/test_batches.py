@@ -5,14 +5,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastseq._native import batches as native
-from fastseq.sequence.batches import PackedRows, four_at_once, gather
+from fastseq.sequence.batches import PackedRows, expand, four_at_once
 
 COMPLEMENT = np.array([3, 2, 1, 0, 4], np.uint8)
 
 
 def twin(codes, rows, table, shift, turned):
-    """Return what `gather` gives, row by row."""
+    """Return what packed rows give, row by row."""
     length = codes.shape[1]
     out = np.empty((len(rows), length, table.shape[2]), np.float32)
     for i, row in enumerate(rows):
@@ -26,43 +25,26 @@ def twin(codes, rows, table, shift, turned):
 
 # the path of a parametrised test holds for all its examples
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.integers(1, 90), st.integers(1, 9), st.integers(1, 6), st.integers(0, 9), st.integers(0, 99)
-)
-def test_gather_equals_its_twin(path, length, n, channels, turned, seed):
+@given(st.integers(1, 90), st.integers(1, 9), st.integers(1, 6), st.booleans(), st.integers(0, 99))
+def test_rows_are_expanded_by_their_table(path, length, n, channels, reversed, seed):
     rng = np.random.default_rng(seed)
-    codes = rng.integers(0, 7, (5, length), dtype=np.uint8)
-    table = rng.normal(size=(2, 5, channels)).astype(np.float32)
-    rows, shift = rng.integers(0, 5, n), rng.integers(-length - 2, length + 3, n)
-    out = np.empty((n, length, channels), np.float32)
-    expected = twin(codes, rows, table, shift, turned)
-    gather(codes, rows, table, out, shift=shift, turned=turned)
-    np.testing.assert_array_equal(out, expected)
+    codes = rng.integers(0, 7, (n, length), dtype=np.uint8)
+    table = rng.normal(size=(5, channels)).astype(np.float32)
+    out = np.full((n, length, channels), np.nan, np.float32)
+    read = codes[:, ::-1] if reversed else codes
+    expand(codes, table, out, reversed=reversed)
+    np.testing.assert_array_equal(out, table[np.minimum(read, 4)])
 
 
-def test_rows_outside_are_refused():
-    codes, table = np.zeros((3, 8), np.uint8), np.zeros((2, 5, 4), np.float32)
-    for row in (-1, 3):
-        with pytest.raises(IndexError, match=r"0\.\.2"):
-            gather(codes, np.array([row]), table, np.empty((1, 8, 4), np.float32))
-
-
-@pytest.mark.parametrize("shape", [(1, 8, 5), (2, 8, 4)])
-def test_an_out_of_another_size_is_refused(shape):
-    codes, table = np.zeros((3, 8), np.uint8), np.zeros((2, 5, 4), np.float32)
+@pytest.mark.parametrize("shape", [(1, 8, 5), (2, 8, 4), (1, 7, 4)])
+def test_arrays_of_another_size_are_refused(shape):
+    codes, table = np.zeros((1, 8), np.uint8), np.zeros((5, 4), np.float32)
     with pytest.raises(ValueError, match="out must hold"):
-        gather(codes, np.array([0]), table, np.empty(shape, np.float32))
-
-
-def test_native_shifts_and_tables_are_checked():
-    codes, out = np.zeros((3, 8), np.uint8), np.empty((1, 8, 4), np.float32)
-    table, row = np.zeros((2, 5, 4), np.float32), np.array([0])
-    with pytest.raises(ValueError, match="outside"):
-        native.gather(codes, row, np.array([9], np.int16), 1, table, out)
-    with pytest.raises(ValueError, match="one int16"):
-        native.gather(codes, row, np.array([1, 1], np.int16), 1, table, out)
-    with pytest.raises(ValueError, match="channels"):
-        native.gather(codes, row, None, 1, table[:1], out)
+        expand(codes, table, np.empty(shape, np.float32))
+    with pytest.raises(ValueError, match="table must be"):
+        expand(codes, table[:4], np.empty((1, 8, 4), np.float32))
+    with pytest.raises(ValueError, match="contiguous"):
+        expand(codes[:, ::2], table, np.empty((1, 4, 4), np.float32))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
