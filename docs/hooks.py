@@ -43,7 +43,7 @@ TOOLS = (
     "fastseq.sequence.tokens.tokenize",
     "fastseq.sequence.motifs.jaspar",
     "fastseq.sequence.motifs.read_motifs",
-    "fastseq.sequence.motifs.write_motifs",
+    "fastseq.sequence.motifs.format_motifs",
     "fastseq.io.maps.read_maps",
     "fastseq.io.maps.write_maps",
     "fastseq.io.maps.write_modisco",

@@ -164,28 +164,16 @@ def parse_motifs(text: str, *, format: str | None = None, source: str = "text") 
     return motifs
 
 
-def write_motifs(path: str | Path, motifs: Iterable[Motif], *, format: str = "meme") -> None:
-    """Write motifs as MEME, JASPAR or TRANSFAC text.
-
-    Raises
-    ------
-    OptionError
-        An unknown format.
-    UnreadableFileError
-        The folder does not take files.
-    """
-    text = format_motifs(motifs, format=format)
-    try:
-        Path(path).write_text(text)
-    except OSError as error:
-        raise UnreadableFileError(f"{path}: cannot be written: {error.strerror}") from error
-
-
 def format_motifs(motifs: Iterable[Motif], *, format: str = "meme") -> str:
     """Return motifs as MEME, JASPAR or TRANSFAC text.
 
     MEME text holds frequencies and one number of sites for each motif, so that columns with
     different totals come back rescaled; JASPAR and TRANSFAC text hold the counts themselves.
+
+    Raises
+    ------
+    OptionError
+        An unknown format.
     """
     return _choose(format, _WRITERS)(list(motifs))
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,7 @@ import pytest
 
 import fastseq
 from fastseq.io.maps import read_maps
-from fastseq.sequence.motifs import Motif, read_motifs, write_motifs
+from fastseq.sequence.motifs import Motif, format_motifs, read_motifs
 from tests.cli.conftest import frame, one_line, parsed
 
 
@@ -75,7 +76,7 @@ def test_simulate_plants_the_motifs_of_a_file(run):
         Motif("a", "A6", [[1] * 6, *[[0] * 6] * 3]),
         Motif("c", "C7", [[0] * 7, [1] * 7, *[[0] * 7] * 2]),
     ]
-    write_motifs("core.jaspar", motifs, format="jaspar")
+    Path("core.jaspar").write_text(format_motifs(motifs, format="jaspar"))
     options = ["-n", 60, "--length", 60, "--core", "core.jaspar", "--spans", "m.bed", "-q"]
     table = frame(run("simulate", *options, "--motifs", "core.meme"))
     positive = set(table["name"][table["label"] == 1])
