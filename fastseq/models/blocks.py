@@ -18,6 +18,16 @@ from fastseq.errors import OptionError
 KERAS_EPSILON, KERAS_SLOPE = 1e-3, 0.3
 
 
+class BodyAndHead(nn.Module):
+    """A network whose constructor makes a body, and a head that answers from what it gives."""
+
+    body: nn.Module
+    head: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
 class Conv1d(nn.Conv1d):
     """Convolution over positions; ``padding="same"`` by default, as every family here wants it.
 

@@ -7,6 +7,7 @@ from fastseq.errors import LengthError
 from fastseq.models.blocks import (
     KERAS_SLOPE,
     BatchNorm1d,
+    BodyAndHead,
     Conv1d,
     MaxPool1d,
     Parallel,
@@ -17,7 +18,7 @@ from fastseq.models.blocks import (
 from fastseq.models.specs import Activation, InputSpec, TargetSpec
 
 
-class Camformers(nn.Module):
+class Camformers(BodyAndHead):
     """Camformers (4th): six wide convolutions, every second one residual, dense layers.
 
     Parameters
@@ -71,9 +72,6 @@ class Camformers(nn.Module):
         return nn.Sequential(
             Conv1d(inputs, outputs, kernel), BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(x))
 
 
 class SigmoidGELU(nn.Module):

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from fastseq.errors import OptionError
 from fastseq.models.blocks import (
     BiLSTM,
+    BodyAndHead,
     Conv1d,
     GlobalMeanPool,
     Parallel,
@@ -244,7 +245,7 @@ def dream_attn(
     )
 
 
-class BHI(nn.Module):
+class BHI(BodyAndHead):
     """BHI's DeepGXP, second in the challenge: convolutions, BiLSTM, convolutions, dense layers."""
 
     def __init__(self, *, length: int = 110, tasks: int = 1, activation: Activation = "none"):
@@ -260,9 +261,6 @@ class BHI(nn.Module):
             nn.ReLU(),
             nn.Linear(64, tasks),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(x))
 
 
 def _unknown(what: str, name: str, choices: str) -> OptionError:

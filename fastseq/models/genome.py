@@ -12,6 +12,7 @@ from fastseq.models.blocks import (
     KERAS_EPSILON,
     BatchNorm1d,
     BiLSTM,
+    BodyAndHead,
     Conv1d,
     Exponential,
     GlobalMeanPool,
@@ -34,7 +35,7 @@ HEADS = {
 }
 
 
-class DeepSTARR(nn.Module):
+class DeepSTARR(BodyAndHead):
     """DeepSTARR (de Almeida et al. 2022): four convolutions with pools, two dense layers."""
 
     def __init__(
@@ -73,9 +74,6 @@ class DeepSTARR(nn.Module):
             *_dense(features, features, dropout),
             nn.Linear(features, tasks),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(x))
 
 
 def _dense(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from fastseq.errors import OptionError
 from fastseq.models.blocks import (
     BatchNorm1d,
+    BodyAndHead,
     Conv1d,
     GlobalMaxPool,
     MaxAndMean,
@@ -88,7 +89,7 @@ class TumResNet(nn.Module):
         return self.head(self.pool(self.blocks(self.stem(x))))
 
 
-class TumCNN(nn.Module):
+class TumCNN(BodyAndHead):
     """The report's baseline: two convolutions of kernels 21 and 5, pooled over the whole length."""
 
     def __init__(
@@ -106,11 +107,8 @@ class TumCNN(nn.Module):
         self.body = _stack(channels, kernels)
         self.head = nn.Linear(channels, tasks)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(x))
 
-
-class TumClassifier(nn.Module):
+class TumClassifier(BodyAndHead):
     """The report's classifier: convolutions of 40 channels, dense to 19 expression bins.
 
     The value read off is the expected bin (our reading of the report).
@@ -131,9 +129,6 @@ class TumClassifier(nn.Module):
         )
         self.body = _stack(channels, kernels)
         self.head = nn.Linear(channels, bins)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(x))
 
 
 def _pair(channels: int, kernel: int, act: type[nn.Module]) -> nn.Sequential:
