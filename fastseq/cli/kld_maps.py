@@ -14,7 +14,7 @@ from fastseq.errors import FormatError, OptionError
 from fastseq.io.bed import read_bed
 from fastseq.io.map_shards import are_shards, read_shards
 from fastseq.io.maps import read_maps
-from fastseq.reliability.maps import load_maps
+from fastseq.io.plain_maps import read_plain_maps
 from fastseq.reliability.snr import masks_from_spans
 
 
@@ -121,7 +121,7 @@ def _from_file(
             span = whole[:, held.start : held.start + held.span.shape[1]]
             _refuse_others("--seqs", Explained(tuple(seqs[0]), span, {}, held.start), path, part)
         return part
-    values = load_maps(path, key)[:rows]
+    values = read_plain_maps(path, key)[:rows]
     if seqs is None:
         raise OptionError(
             f"{path}: an array without its sequences; name these with --seqs, in the same order"

@@ -1,4 +1,4 @@
-"""Attribution maps from a file: NumPy's own formats and HDF5."""
+"""Attribution maps of any program, without their sequences: NumPy's own formats and HDF5."""
 
 from pathlib import Path
 from zipfile import BadZipFile
@@ -13,7 +13,7 @@ USUAL_KEYS = ("attributions", "maps", "raw", "hypothetical", "attr", "scores", "
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def load_maps(path: str | Path, key: str | None = None) -> np.ndarray:
+def read_plain_maps(path: str | Path, key: str | None = None) -> np.ndarray:
     """Return attribution maps (n, 4, length) or scores (n, length) of an npy, npz or HDF5 file.
 
     Parameters
