@@ -66,18 +66,28 @@ def bound(graph: fx.GraphModule, chain: Chain, table: Tensor) -> Bound:
         )
     starts = np.arange(length)
     windows = chain.windows(starts, starts + 1, clip=True)
-    window = delta = suffix
+    window = suffix
     for number, step in enumerate(chain.steps):
-        products = _products(step)
-        if products:
-            low, high = windows[step.inputs[0]] or (starts * 0, starts * 0 + 1)
-            results = windows[number + 1] or (starts * 0, starts * 0 + 1)
-            window += 2 * products * float(np.mean(results[1] - results[0])) * _reads(step)
-            if step.inputs == (0,):
-                delta += step.kernel * step.shape[0]
-            else:
-                delta += 2 * products * float(np.mean(_pairs(step, low, high)))
+        low, high = windows[number + 1] or (0, 1)
+        window += 2 * _products(step) * float(np.mean(high - low)) * _reads(step)
+    delta = suffix + float(np.mean(operations_changed(chain, starts, starts + 1)))
     return Bound(_operations(graph, [x]), window, delta, suffix)
+
+
+def operations_changed(
+    chain: Chain, start: NDArray[np.int64], end: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the operations of a chain on what changes with bases [start, end), float64 (e,)."""
+    windows = chain.windows(start, end, clip=True)
+    operations = np.zeros(len(start))
+    for step in chain.steps:
+        products = _products(step)
+        if products and step.inputs == (0,):
+            operations += step.kernel * step.shape[0] * (end - start)
+        elif products:
+            low, high = windows[step.inputs[0]] or (start * 0, start * 0 + 1)
+            operations += 2 * products * _pairs(step, low, high)
+    return operations
 
 
 def _products(step: Step) -> float:

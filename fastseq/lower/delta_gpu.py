@@ -1,4 +1,4 @@
-"""Effects of same-length edits on a GPU: windows of many mutants through each kernel launch."""
+"""Effects of edits on a GPU: windows of many mutants through each kernel launch."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +14,17 @@ from torch import Tensor, fx
 from fastseq._lazy import load
 from fastseq.arrays import Codes
 from fastseq.lower import chain as chains
-from fastseq.lower import ops
+from fastseq.lower import ops, spans
 from fastseq.lower.bound import Bound, bound
 from fastseq.lower.chain import HOMOGENEOUS, Step
-from fastseq.lower.incremental import Cost, changes
+from fastseq.lower.incremental import MOVED, Cost
 from fastseq.lower.kernels import FILES, Precision
 
 # mutants of one launch, and rows whose references are held at once: a launch fills the chip, and
 # neither takes more than a few hundred MB for the networks of the zoo
 MUTANTS, ROWS = 1 << 14, 256
+# bases an edit may change: windows hang over the ends of a map, so wide ones cost more than it does
+WIDEST = 32
 # a row of a window is multiplied once for each tap, as in a full pass, but most rows hold less than
 # a block: half the speed is a guess until a GPU has timed it
 WINDOW_RATE = 0.5
@@ -60,7 +62,7 @@ class Layer:
 
 
 class WindowEngine:
-    """A lowered graph over edits that keep the length, each layer one launch for all mutants.
+    """A lowered graph over edits, each layer one launch for all mutants.
 
     The same differences as `fastseq.lower.incremental.DeltaEngine` carries, of as many mutants and
     sequences as fit, wherever their edits stand.
@@ -112,22 +114,22 @@ class WindowEngine:
         """
         answers = np.empty((len(codes), *self.shape), np.float32)
         deltas = np.zeros((len(row), *self.shape), np.float32)
-        length = np.diff(offsets)
-        altered = changes(codes, row, start, inserted, offsets)
+        found = spans.changed(codes, row, start, inserted, offsets)
         with torch.inference_mode():
             for first in range(0, len(codes), ROWS):
                 letters = torch.from_numpy(codes[first : first + ROWS].copy()).to(self.device)
                 values, linear = self._references(letters)
                 answers[first : first + ROWS] = self._answer(values).cpu().numpy()
-                mine = np.flatnonzero(altered & (row >= first) & (row < first + ROWS))
-                for bases in np.unique(length[mine]):
-                    same = mine[length[mine] == bases]
-                    for some in np.split(same, range(MUTANTS, len(same), MUTANTS)):
-                        words = inserted[offsets[some][:, None] + np.arange(bases)]
+                mine = np.flatnonzero((found.row >= first) & (found.row < first + ROWS))
+                for width in np.unique(found.width[mine]):
+                    same = mine[found.width[mine] == width]
+                    for part in np.split(same, range(MUTANTS, len(same), MUTANTS)):
+                        some = found.take(part)
+                        words = some.words(codes, inserted)
                         given = (torch.from_numpy(a).to(self.device)
-                                 for a in (row[some] - first, start[some], words))  # fmt: skip
+                                 for a in (some.row - first, some.begin, words))  # fmt: skip
                         effect = self._effects(letters, values, linear, *given)
-                        deltas[some] = effect.float().cpu().numpy()
+                        deltas[some.edit] = effect.float().cpu().numpy()
         return answers, deltas
 
     def _references(self, letters: Tensor) -> tuple[list[Tensor], dict[int, Tensor]]:
@@ -229,12 +231,17 @@ class WindowEngine:
         full = self.bound.full
         return Cost((edits + 1) * full, 2 * full + edits * self.bound.window / WINDOW_RATE)
 
+    def pays(self, start: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which edits run as differences, bool (e,): those that change few bases."""
+        return size <= WIDEST
+
     def explain(self, edits: int) -> list[str]:
         """Return how so many edits of a sequence run, and what they can win at most."""
         return [
             *self.bound.explain(edits, self.cost(edits).gain),
             f"windows of differences in Triton, {len(self.layers)} launches for {MUTANTS} mutants; "
             "what is expected is a guess, not yet timed on a GPU",
+            f"edits that change more than {WIDEST} bp run in full{MOVED}",
         ]
 
 

@@ -1,4 +1,4 @@
-"""Effects of same-length edits as differences carried through a lowered graph."""
+"""Effects of edits as differences carried through a lowered graph."""
 
 import copy
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
+from torch.fx.node import map_aggregate
 
 from fastseq._native import cpu, delta
 from fastseq.arrays import UNKNOWN, Codes
 from fastseq.lower import chain as chains
-from fastseq.lower import ops
-from fastseq.lower.bound import Bound, bound
+from fastseq.lower import ops, spans
+from fastseq.lower.bound import Bound, bound, operations_changed
 from fastseq.lower.delta_native import NativeDeltas, refusals
-from fastseq.lower.delta_torch import Sites, TorchDeltas
+from fastseq.lower.delta_torch import TorchDeltas
 from fastseq.lower.references import Reference, References
+from fastseq.lower.sites import Sites
 from fastseq.threads import resolve, run
 
-# alternatives of one site that share its windows: three other bases
-ALTERNATIVES = 3
 # a sequence of fewer edits has its reference computed together with others
 EDITS_ALONE = 32
 # widest map of references that run together, 2 MB, and how many at most
@@ -42,6 +42,8 @@ FEWER_PRODUCTS, DIRECT, OPEN = 2.1, 1.25, 1.6
 NATIVE_STEP, TORCH_STEP, EDIT_OPERATIONS = 5e6, 12e6, 6e4
 # what double precision behind a wall costs
 DOUBLE = 2
+# said of the edits that a plan runs in full
+MOVED = "; what moves behind an insertion or a deletion is changed too"
 
 
 class Cost(NamedTuple):
@@ -57,7 +59,7 @@ class Cost(NamedTuple):
 
 
 class DeltaEngine:
-    """A lowered graph over edits that keep the length of a sequence.
+    """A lowered graph over edits, each the bases it changes and what they become.
 
     The reference runs once a sequence, together with those of other sequences of few edits. An
     edit carries its difference through linear layers, and
@@ -108,7 +110,8 @@ class DeltaEngine:
         self.table = table
         self.threads = threads
         self.walls = self.chain.walls
-        self.reasons = self.walls if not self.chain.steps or 0 in self.chain.outputs else []
+        read = not self.chain.bare.isdisjoint(self.chain.outputs)
+        self.reasons = self.walls if read else []
         (answer,) = next(iter(reversed(graph.graph.nodes))).args
         self.shape: tuple[int, ...] = tuple(answer.meta["shape"])
         self.slow = refusals(self.chain) if native else ["native code was not wanted"]
@@ -154,12 +157,19 @@ class DeltaEngine:
 
         Notes
         -----
-        No bit of an answer depends on other sequences, the order of edits or threads.
+        No bit of an answer depends on other sequences, the order of edits or threads. Edits that
+        change the same bases to the same ones are one, whatever they put back beside them. In
+        native code no bit depends on what else changes at a site; PyTorch's products may round the
+        last one another way. Where an activation is a curve, the reference of a sequence of many
+        edits may too.
         """
         answers = np.empty((len(codes), *self.shape), np.float32)
         deltas = np.zeros((len(row), *self.shape), np.float32)
-        batched = not self.slow and self._references.by_row
-        batches = list(self._batches(codes, row, start, inserted, offsets))
+        found = spans.changed(codes, row, start, inserted, offsets)
+        together = self._batches(len(codes), found.row)
+        rank = np.argsort(np.concatenate([rows for rows, _ in together])) if together else found.row
+        once, twins, originals = spans.distinct(found, inserted, rank)
+        batches = list(self._with_sites(together, once, codes, inserted))
         count = resolve(self.threads, int(len(row) * self.bound.delta) // OPERATIONS)
         # whole sequences are the larger share of work, but a few have only their sites to share
         across, within = (count, 1) if len(batches) >= 2 * count else (1, count)
@@ -167,8 +177,7 @@ class DeltaEngine:
         def some(first: int, last: int) -> None:
             with torch.inference_mode():
                 for rows, size, groups in batches[first:last]:
-                    letters = codes[rows] if batched else _filled(codes[rows], size)
-                    ref = self._references(letters, size)
+                    ref = self._reference(codes[rows], size)
                     answer = self._answer(ref)
                     answers[rows] = answer[: len(rows)].numpy()
                     prepared = self._deltas.prepare(ref) if groups else None
@@ -177,38 +186,43 @@ class DeltaEngine:
                             deltas[part.edit.ravel()] = effect.numpy()
 
         run(some, len(batches), across)
+        deltas[twins] = deltas[originals]
         return answers, deltas
 
+    def _reference(self, codes: Codes, size: int) -> Reference:
+        """Return what sequences give, the same bits in a batch of that size and in any other."""
+        if self._references.by_row and not self.slow:
+            return self._references(codes, self._together)
+        return self._references(_filled(codes, size), size)
+
     def _batches(
-        self,
-        codes: Codes,
-        row: NDArray[np.int64],
-        start: NDArray[np.int64],
-        inserted: Codes,
-        offsets: NDArray[np.int64],
-    ) -> Iterator[tuple[NDArray[np.int64], int, list[Sites]]]:
-        """Yield rows whose references run together, in batches of what size, and their edits.
+        self, sequences: int, row: NDArray[np.int64]
+    ) -> list[tuple[NDArray[np.int64], int]]:
+        """Return rows whose references run together, and in batches of what size.
 
         A sequence of many edits runs alone: its reference is a small part of its work.
         """
-        length = np.diff(offsets)
-        edits = np.flatnonzero(changes(codes, row, start, inserted, offsets))
-        few = np.bincount(row, minlength=len(codes)) < EDITS_ALONE
-        rows = np.concatenate([np.flatnonzero(few), np.flatnonzero(~few)])
-        shared = -(-int(few.sum()) // self._together)
-        cuts = np.arange(few.sum(), len(codes) + 1)  # behind them, a batch a row
-        cuts = np.concatenate([np.arange(shared) * self._together, cuts])
-        batch, place = np.empty(len(codes), np.int64), np.empty(len(codes), np.int64)
-        batch[rows] = np.repeat(np.arange(len(cuts) - 1), np.diff(cuts))
-        place[rows] = np.arange(len(codes)) - cuts[batch[rows]]
-        keys = inserted[offsets[edits]], start[edits], row[edits], length[edits], batch[row[edits]]
-        edits = edits[np.lexsort(keys)]
-        bounds = np.searchsorted(batch[row[edits]], np.arange(len(cuts)))
-        for number, (first, last) in enumerate(pairwise(bounds)):
-            mine = edits[first:last]
-            sites = _grouped(mine, place[row[mine]], start[mine], length[mine], inserted, offsets)
-            size = self._together if number < shared else 1
-            yield rows[cuts[number] : cuts[number + 1]], size, list(sites)
+        few = np.bincount(row, minlength=sequences) < EDITS_ALONE
+        shared = np.flatnonzero(few)
+        cuts = range(self._together, len(shared), self._together)
+        batches = [(rows, self._together) for rows in np.split(shared, cuts) if len(rows)]
+        return [*batches, *((rows, 1) for rows in np.flatnonzero(~few)[:, None])]
+
+    @staticmethod
+    def _with_sites(
+        batches: list[tuple[NDArray[np.int64], int]],
+        ordered: spans.Spans,
+        codes: Codes,
+        inserted: Codes,
+    ) -> Iterator[tuple[NDArray[np.int64], int, list[Sites]]]:
+        """Yield every batch of rows with its size and the sites of its edits."""
+        batch, place = np.empty((2, len(codes)), np.int64)
+        for number, (rows, _) in enumerate(batches):
+            batch[rows], place[rows] = number, np.arange(len(rows))
+        cuts = np.searchsorted(batch[ordered.row], np.arange(len(batches) + 1))
+        for (rows, size), (first, last) in zip(batches, pairwise(cuts.tolist())):
+            mine = ordered.take(slice(first, last))
+            yield rows, size, list(spans.sites(mine, codes, inserted, place))
 
     @cached_property
     def _together(self) -> int:
@@ -227,7 +241,7 @@ class DeltaEngine:
         wide = copy.deepcopy(self.chain.suffix).double()  # type: ignore[union-attr]
         for node in wide.graph.nodes:
             node.args, node.kwargs = (
-                fx.node.map_aggregate(given, lambda x: torch.float64 if x is torch.float32 else x)
+                map_aggregate(given, lambda x: torch.float64 if x is torch.float32 else x)
                 for given in (node.args, node.kwargs)
             )
         wide.recompile()
@@ -285,15 +299,35 @@ class DeltaEngine:
         measured on the residual, DeepSTARR-like and BPNet networks of
         ``benchmarks/lower/bench_incremental.py``.
         """
-        full = self._forward_cost
-        changed = self.bound.delta - self.bound.suffix
-        rate, step = (TORCH_RATE, TORCH_STEP) if self.slow else (NATIVE_RATE, NATIVE_STEP)
-        rate *= NARROW if self._is_narrow else 1
-        each = changed / rate + DOUBLE * self.bound.suffix
         together = min(self._together, sequences) if edits < EDITS_ALONE else 1
         reference = OPEN * self.bound.full / (DIRECT if self._references.is_native else 1)
+        step = TORCH_STEP if self.slow else NATIVE_STEP
         once = reference + step * len(self.chain.steps) / together
-        return Cost((edits + 1) * full, once + edits * (each + EDIT_OPERATIONS))
+        each = self._edit_cost(self.bound.delta - self.bound.suffix)
+        return Cost((edits + 1) * self._forward_cost, once + edits * each)
+
+    def pays(self, start: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which edits cost less as differences than their sequences do in full.
+
+        Parameters
+        ----------
+        start, size : int64, (e,)
+            What each changes. One base always pays: whether differences run at all says `cost`.
+
+        Returns
+        -------
+        bool, (e,)
+        """
+        pays = size <= 1
+        wide = np.flatnonzero(~pays)
+        operations = operations_changed(self.chain, start[wide], start[wide] + size[wide])
+        pays[wide] = self._edit_cost(operations) < self._forward_cost
+        return pays
+
+    def _edit_cost(self, changed: Any) -> Any:
+        """Return what edits cost that change so many operations of the chain."""
+        rate = TORCH_RATE if self.slow else NATIVE_RATE * (NARROW if self._is_narrow else 1)
+        return changed / rate + DOUBLE * self.bound.suffix + EDIT_OPERATIONS
 
     @cached_property
     def _forward_cost(self) -> float:
@@ -322,7 +356,7 @@ class DeltaEngine:
             *self.bound.explain(edits, self.cost(edits).gain),
             f"differences are {'bfloat16' if self._is_narrow else 'float32'}, carried by {by}",
             *(f"not bfloat16: {reason}" for reason in self.wide),
-            "edits that change the length run in full",
+            f"an edit that changes so much that its sequence is faster in full runs in full{MOVED}",
             *self.walls,
         ]
 
@@ -331,41 +365,3 @@ def _filled(codes: Codes, size: int) -> Codes:
     """Return a batch of fixed size, so that neighbours change no bit of an answer."""
     short = size - len(codes)
     return np.pad(codes, ((0, short), (0, 0)), constant_values=UNKNOWN) if short else codes
-
-
-def changes(
-    codes: Codes,
-    row: NDArray[np.int64],
-    start: NDArray[np.int64],
-    inserted: Codes,
-    offsets: NDArray[np.int64],
-) -> NDArray[np.bool_]:
-    """Return which edits put in other bases than stand there."""
-    length = np.diff(offsets)
-    edit = np.repeat(np.arange(len(row)), length)
-    position = np.arange(len(inserted)) - offsets[edit] + start[edit]
-    other = codes[row[edit], position] != inserted
-    return np.bincount(edit[other], minlength=len(row)) > 0
-
-
-def _grouped(
-    edits: NDArray[np.int64],
-    row: NDArray[np.int64],
-    start: NDArray[np.int64],
-    length: NDArray[np.int64],
-    inserted: Codes,
-    offsets: NDArray[np.int64],
-) -> Iterator[Sites]:
-    """Yield sites of one length and one number of alternatives, from edits sorted by all keys."""
-    if not len(edits):
-        return
-    moved = (np.diff(start) != 0) | (np.diff(length) != 0) | (np.diff(row) != 0)
-    fresh = np.flatnonzero(np.r_[True, moved])
-    rank = np.arange(len(edits)) - np.repeat(fresh, np.diff(np.r_[fresh, len(edits)]))
-    first = np.flatnonzero(rank % ALTERNATIVES == 0)
-    count = np.diff(np.r_[first, len(edits)])
-    for bases, alternatives in sorted({*zip(length[first].tolist(), count.tolist())}):
-        chosen = first[(length[first] == bases) & (count == alternatives)]
-        mine = edits[chosen[:, None] + np.arange(alternatives)]
-        words = inserted[offsets[mine][..., None] + np.arange(bases)]
-        yield Sites(row[chosen], start[chosen], words, mine)

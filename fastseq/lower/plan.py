@@ -15,7 +15,7 @@ from fastseq.arrays import Codes, check
 from fastseq.errors import ModelError, OptionError
 from fastseq.lower import saved
 from fastseq.lower.delta_gpu import WindowEngine
-from fastseq.lower.edited import incremental_effects, keeps_length
+from fastseq.lower.edited import incremental_effects
 from fastseq.lower.explain import explain, explain_ism
 from fastseq.lower.forward import Forward
 from fastseq.lower.incremental import DeltaEngine
@@ -111,8 +111,9 @@ class Plan(Forward):
             variable or full length.
         strand, scale : as `predict`
         engine : {"full", "incremental"}
-            "full" runs the edited sequences, "incremental" carries the differences of edits that
-            keep the length; where one does not, all run in full.
+            "full" runs the edited sequences, "incremental" carries the differences of edits,
+            save of those that change so much of a sequence that it is faster in full. What moves
+            behind an insertion or a deletion is changed.
 
         Returns
         -------
@@ -125,18 +126,26 @@ class Plan(Forward):
         ------
         OptionError
             An edit reaches outside its row, or another word for scale.
+
+        Notes
+        -----
+        No bit of an answer or an effect depends on other rows, the order of edits or threads, and
+        edits to the same bases have the same effect. Nor does an effect depend on the row's other
+        edits, save what PyTorch carries (`explain_ism` says if it does) and where an activation is
+        a curve: there, whether a row has 32 edits may move the last bit.
         """
         _check_scale(scale)
         rows = check("rows", rows, "n l", dtype="uint8")
         length = rows.shape[1] - left if length is None else length
         seen = {"left": left, "length": length, "strand": strand, "scale": scale}
-        if engine == "incremental" and keeps_length(edits).all():
+        if engine == "incremental":
             if reasons := self.not_incremental:
                 raise OptionError(f"engine='incremental' cannot run here: {'; '.join(reasons)}")
             check_inside(edits, *rows.shape)
             y_ref, deltas = incremental_effects(
-                self.delta_engine(strand), self.input_spec, self.target_spec, rows, edits, **seen
-            )
+                self.delta_engine(strand), self.input_spec, self.target_spec, rows, edits,
+                self._full_effects, **seen,
+            )  # fmt: skip
         else:
             y_ref, deltas = self._full_effects(rows, edits, **seen)
         return (y_ref if scale == "logit" else y_ref + np.float32(self.target_spec.offset)), deltas

@@ -33,7 +33,8 @@ class Running:
     ----------
     engine : {"auto", "incremental", "full"}
         "full" runs the whole model for each mutant, "incremental" carries differences through
-        it; both are exact, and "auto" takes the faster. Edits that change the length run in full.
+        it; both are exact, and "auto" takes the faster. An edit that changes so much that it is
+        faster in full runs in full under either, as an insertion or deletion far from the end.
     scale : {"output", "logit"}
         "logit" takes effects on the score before the activation.
     reduce : {"sum", "mean"} or callable, optional
@@ -137,19 +138,8 @@ class Journey:
                 self.plans, rows, placed, self._views, engine=self.engine, **seen
             )
             self._checked = True
-        keeps = placed.lengths == placed.removed
-        if self.engine == "full" or keeps.all():
-            found = viewed.effects(
-                self.plans, rows, placed, self._views, engine=self.engine, **seen
-            )
-            return self._to_number(found.y_ref), self._to_number(found.deltas)
-        # an edit's last bits are not to depend on whether its company keeps the length
-        deltas = np.empty((len(edits), len(self.tasks)), np.float32)
-        for kind, engine in ((~keeps, "full"), (keeps, self.engine)):
-            part = placed.take(np.flatnonzero(kind))
-            found = viewed.effects(self.plans, rows, part, self._views, engine=engine, **seen)
-            deltas[kind] = self._to_number(found.deltas)
-        return self._to_number(found.y_ref), deltas
+        found = viewed.effects(self.plans, rows, placed, self._views, engine=self.engine, **seen)
+        return self._to_number(found.y_ref), self._to_number(found.deltas)
 
     def about(self) -> dict[str, Any]:
         """Return the options that decide the effects, the chosen engine among them."""
