@@ -7,7 +7,7 @@ from doors cimport cpu_level
 cdef extern from "conv.h" nogil:
     ctypedef struct conv_layer_t:
         int64_t words, channels, length_in, length, taps, stride, dilation, before
-        int64_t points, step, tiles, activation, pool
+        int64_t points, step, tiles, activation, pool, late
     ctypedef struct conv_stem_t:
         pass
     ctypedef struct conv_groups_t:
@@ -22,7 +22,7 @@ cdef const int *cpu = cpu_level()
 
 # the numbers of a layer in the order of conv.h; addresses of weights, bias and slopes stand last
 LAYER = ("words", "channels", "length_in", "length", "taps", "stride", "dilation", "before",
-         "points", "step", "tiles", "activation", "pool", "weight", "bias", "slope")
+         "points", "step", "tiles", "activation", "pool", "late", "weight", "bias", "slope")
 STEM = ("tables", "letters", "channels", "width", "length_in", "length", "stride", "before",
         "activation", "pool", "table", "bias", "slope")
 GROUPS = ("group", "channels", "length_in", "length", "taps", "stride", "dilation", "before",

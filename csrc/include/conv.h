@@ -1,23 +1,29 @@
 /* Convolutions of channels-last maps with all that follows them, for whole batches of sequences.
 
-   A convolution of stride and dilation 1 runs by Toom and Cook's (Winograd's) algorithm: `points`
-   products give `step` results where the direct sum takes step * kernel. One input transform serves
-   all of a long kernel's pieces of `step` taps, whose products add up before the output transform.
+   A convolution of stride 1 runs by Toom and Cook's (Winograd's) algorithm: `points` products give
+   `step` results where the direct sum takes step * kernel. One input transform serves all of a long
+   kernel's pieces of `step` taps, whose products add up before the output transform. Of bfloat16
+   the transforms are integers of 16 bits, scaled tile by tile: 8 bits would not carry them.
    Everything else is the case of one point: windows of the padded rows times the weights. */
 #ifndef FASTSEQ_CONV_H
 #define FASTSEQ_CONV_H
 
+#include <math.h>
+
 #include "cpu.h"
 
-enum { CONV_BLOCK = 64, CONV_MOST_POINTS = 8, CONV_MOST_STEP = 6, CONV_LETTERS = 6 };
+enum { CONV_BLOCK = 64, CONV_MOST_STEP = 6, CONV_LETTERS = 6 };
+/* of transformed input: 16 bits with its sign, and products of it add up within 32 */
+#define CONV_LIMIT 24000.f
 enum { CONV_NONE, CONV_RELU, CONV_SLOPE, CONV_SILU, CONV_SIGMOID };
 
 /* Channels of the input are counted in words of 32 bits: one float, or two bfloat16.
    Weights lie as [block of 64 channels][point][tap][word in][channel of the block]; a block's width
-   is a multiple of 16, padded with zeros. bias and slope are padded alike. */
+   is a multiple of 16, padded with zeros. bias and slope are padded alike. A late
+   skip is added after the activation. */
 typedef struct {
     int64_t words, channels, length_in, length, taps, stride, dilation, before;
-    int64_t points, step, tiles, activation, pool;
+    int64_t points, step, tiles, activation, pool, late;
     const float *weight, *bias, *slope;
 } conv_layer_t;
 
@@ -41,32 +47,35 @@ static inline int64_t conv_min(int64_t a, int64_t b) { return a < b ? a : b; }
 /* rows of the convolution that are needed: whole pools */
 static inline int64_t conv_rows(int64_t length, int64_t pool) { return length / pool * pool; }
 
-/* floats of scratch: transformed or padded input, products, a row of zeros */
+/* Tiles of a sequence. Those of a dilated convolution take every `dilation`th row, and neighbours
+   in number are neighbours in place. */
+static inline int64_t conv_tiles(const conv_layer_t *q) {
+    const int64_t rows = conv_rows(q->length, q->pool);
+    if (q->points == 1) return rows;
+    return ((rows + q->dilation - 1) / q->dilation + q->step - 1) / q->step * q->dilation;
+}
+/* the first result of a tile */
+static inline int64_t conv_first(const conv_layer_t *q, int64_t tile) {
+    return tile % q->dilation + tile / q->dilation * q->dilation * q->step;
+}
+
+static inline int64_t conv_pitch(int64_t channels) { return (channels + 15) / 16 * 16; }
+/* [point][channel]: what makes products of integers floats again, behind the weights */
+static inline const float *conv_scales(const conv_layer_t *q) {
+    return q->weight + q->points * q->taps * q->words * conv_pitch(q->channels);
+}
+
+/* floats of scratch: products, a row of zeros, a scale for each tile, transformed or padded input */
 static inline int64_t conv_scratch(const conv_layer_t *q) {
     int64_t rows = q->points == 1 ? (q->tiles - 1) * q->stride + (q->taps - 1) * q->dilation + 1
                                   : q->tiles + q->taps - 1;
-    return q->points * (rows * q->words + q->tiles * CONV_BLOCK) + q->words + CONV_BLOCK;
+    return q->points * (rows * q->words + q->tiles * CONV_BLOCK) + q->words + q->tiles;
 }
 
-/* Input transforms for the points 0, 1, -1, 2, -2, then 1/2, -1/2, and infinity. */
-static const float conv_input_6[6][6] = {
-    {4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
-    {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1},
+/* powers of the points 2 and 1/2 */
+static const float conv_powers[2][CONV_MOST_STEP] = {
+    {1, 2, 4, 8, 16, 32}, {1, .5f, .25f, .125f, .0625f, .03125f},
 };
-static const float conv_input_8[8][8] = {
-    {-1, 0, 5.25f, 0, -5.25f, 0, 1, 0}, {0, 1, 1, -4.25f, -4.25f, 1, 1, 0},
-    {0, -1, 1, 4.25f, -4.25f, -1, 1, 0}, {0, .5f, .25f, -2.5f, -1.25f, 2, 1, 0},
-    {0, -.5f, .25f, 2.5f, -1.25f, -2, 1, 0}, {0, 2, 4, -2.5f, -5, .5f, 1, 0},
-    {0, -2, 4, 2.5f, -5, -.5f, 1, 0}, {0, -1, 0, 5.25f, 0, -5.25f, 0, 1},
-};
-/* powers of the finite points: rows of the output transforms */
-static const float conv_powers[CONV_MOST_STEP][CONV_MOST_POINTS - 1] = {
-    {1, 1, 1, 1, 1, 1, 1}, {0, 1, -1, 2, -2, .5f, -.5f}, {0, 1, 1, 4, 4, .25f, .25f},
-    {0, 1, -1, 8, -8, .125f, -.125f}, {0, 1, 1, 16, 16, .0625f, .0625f},
-    {0, 1, -1, 32, -32, .03125f, -.03125f},
-};
-#define CONV_INPUT(P, p, j) ((P) == 6 ? conv_input_6[p][j] : conv_input_8[p][j])
-#define CONV_OUTPUT(P, m, i, p) ((p) == (P) - 1 ? (float)((i) == (m) - 1) : conv_powers[i][p])
 
 /* lane numbers with the bits of a constant turned over */
 static const int32_t lanes_xor[4][16] = {
@@ -77,16 +86,17 @@ static const int32_t lanes_xor[4][16] = {
 };
 
 #if FASTSEQ_X86
-#define LANES_TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,bmi,bmi2"
+#define LANES_TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,bmi,bmi2"
 #include "lanes_avx512.h"
 #define NAME(name) name##_bfloat16
 #define ELEMENT uint16_t
 #define DOT(a, b, c) _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
+#define INTEGERS(a, b, c)                                                                \
+    (__m512)_mm512_dpwssd_epi32((__m512i)(c), (__m512i)(a), (__m512i)(b))
 #define READ(p)                                                                          \
     _mm512_castsi512_ps(_mm512_slli_epi32(                                               \
         _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(p))), 16))
 #define WRITE(p, v) _mm256_storeu_si256((__m256i *)(p), (__m256i)_mm512_cvtneps_pbh(v))
-#define TRANSFORMS 0
 #include "conv_body.h"
 #include "lanes_end.h"
 
@@ -97,7 +107,6 @@ static const int32_t lanes_xor[4][16] = {
 #define DOT FMA
 #define READ LOAD
 #define WRITE STORE
-#define TRANSFORMS 1
 #include "conv_body.h"
 #include "lanes_end.h"
 
@@ -108,7 +117,6 @@ static const int32_t lanes_xor[4][16] = {
 #define DOT FMA
 #define READ LOAD
 #define WRITE STORE
-#define TRANSFORMS 1
 #include "conv_body.h"
 #include "lanes_end.h"
 #endif
@@ -119,14 +127,14 @@ static const int32_t lanes_xor[4][16] = {
 #define DOT FMA
 #define READ LOAD
 #define WRITE STORE
-#define TRANSFORMS 1
 #include "conv_body.h"
 #include "lanes_end.h"
 
 /* bfloat16 has one form, which needs the processor's own products */
 static inline int conv_has_bfloat16(int level) {
 #if FASTSEQ_X86
-    return level == CPU_AVX512 && __builtin_cpu_supports("avx512bf16");
+    return level == CPU_AVX512 && __builtin_cpu_supports("avx512bf16") &&
+           __builtin_cpu_supports("avx512vnni");
 #else
     return 0;
 #endif

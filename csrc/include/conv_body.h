@@ -27,74 +27,14 @@ FN void NAME(conv_write)(ELEMENT *p, VEC v, int64_t live) {
     memcpy(p, part, live * sizeof(ELEMENT));
 }
 
-/* c[R rows][NV vectors] = windows of a, `row` apart, times weights; taps of a window lie `tap` apart */
-FN void NAME(conv_tile)(float *c, const float *a, int64_t row, int64_t tap, int64_t taps,
-                        int64_t words, const float *w, int64_t pitch, const int R, const int NV) {
-    VEC sums[6][4];
-#pragma GCC unroll 6
-    for (int j = 0; j < R; j++)
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; v++) sums[j][v] = SET(0.f);
-    for (int64_t t = 0; t < taps; t++) {
-        const float *line = a + t * tap;
-        for (int64_t k = 0; k < words; k++, w += pitch) {
-            VEC weights[4];
-#pragma GCC unroll 4
-            for (int v = 0; v < NV; v++) weights[v] = LOAD(w + v * LANES);
-#pragma GCC unroll 6
-            for (int j = 0; j < R; j++) {
-                VEC x = SET(line[j * row + k]);
-#pragma GCC unroll 4
-                for (int v = 0; v < NV; v++) sums[j][v] = DOT(x, weights[v], sums[j][v]);
-            }
-        }
-    }
-#pragma GCC unroll 6
-    for (int j = 0; j < R; j++)
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; v++) STORE(c + j * CONV_BLOCK + v * LANES, sums[j][v]);
-}
-
-/* all rows of a block, in groups of five or six wherever there are so many */
-#define CONV_PRODUCTS(NV)                                                                \
-    AT void NAME(conv_products_##NV)(float *c, const float *a, int64_t rows, int64_t row,\
-                                     int64_t tap, int64_t taps, int64_t words,           \
-                                     const float *w, int64_t pitch) {                    \
-        const int64_t groups = (rows + 5) / 6;                                           \
-        for (int64_t g = 0; g < groups; g++) {                                           \
-            const int64_t t = rows * g / groups, more = rows * (g + 1) / groups - t;     \
-            float *to = c + t * CONV_BLOCK;                                              \
-            const float *from = a + t * row;                                             \
-            switch (more) {                                                              \
-                case 6: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 6, NV); break; \
-                case 5: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 5, NV); break; \
-                case 4: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 4, NV); break; \
-                case 3: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 3, NV); break; \
-                case 2: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 2, NV); break; \
-                default: NAME(conv_tile)(to, from, row, tap, taps, words, w, pitch, 1, NV);       \
-            }                                                                            \
-        }                                                                                \
-    }
-CONV_PRODUCTS(1) CONV_PRODUCTS(2)
-#if WIDEST == 4
-CONV_PRODUCTS(3) CONV_PRODUCTS(4)
+#define PART(name) NAME(name)
+#include "conv_products.h"
+#ifdef INTEGERS
+#define PART(name) NAME(name##_of_integers)
+#define DOT INTEGERS
+#include "conv_products.h"
 #endif
-
-AT void NAME(conv_products)(float *c, const float *a, int64_t rows, int64_t row, int64_t tap,
-                            int64_t taps, int64_t words, const float *w, int64_t pitch) {
-    if (tap == words) words *= taps, taps = 1;
-    for (int64_t v = 0; v * LANES < pitch; v += WIDEST)
-        switch (conv_min(pitch / LANES - v, WIDEST)) {
-#if WIDEST == 4
-            case 4: NAME(conv_products_4)(c, a, rows, row, tap, taps, words, w, pitch); break;
-            case 3: NAME(conv_products_3)(c, a, rows, row, tap, taps, words, w, pitch); break;
-#endif
-            case 2: NAME(conv_products_2)(c + v * LANES, a, rows, row, tap, taps, words,
-                                          w + v * LANES, pitch); break;
-            default: NAME(conv_products_1)(c + v * LANES, a, rows, row, tap, taps, words,
-                                           w + v * LANES, pitch);
-        }
-}
+#include "conv_winograd.h"
 
 /* rows [first, first + rows) of a sequence, zeros where it has none; 0 rows are read where all are */
 AT const float *NAME(conv_padded)(const conv_layer_t *q, const float *x, int64_t first,
@@ -108,160 +48,51 @@ AT const float *NAME(conv_padded)(const conv_layer_t *q, const float *x, int64_t
     return to - rows * q->words;
 }
 
-#if TRANSFORMS
-/* v[point][tile][channel]: the input transform of tiles of P rows, `step` apart */
-FN void NAME(conv_input)(const conv_layer_t *q, const float *x, int64_t first, int64_t tiles,
-                         const float *zeros, float *v, const int P) {
-    for (int64_t t = 0; t < tiles; t++, first += q->step) {
-        const float *rows[8];
-        for (int j = 0; j < P; j++) {
-            const int64_t at = first + j;
-            rows[j] = at < 0 || at >= q->length_in ? zeros : x + at * q->words;
-        }
-        for (int64_t c = 0; c < q->words; c += LANES) {
-            if (c + LANES > q->words) c = q->words - LANES;
-            VEC in[8];
-#pragma GCC unroll 8
-            for (int j = 0; j < P; j++) in[j] = LOAD(rows[j] + c);
-#pragma GCC unroll 8
-            for (int p = 0; p < P; p++) {
-                VEC sum = SET(0.f);
-                int begun = 0;
-#pragma GCC unroll 8
-                for (int j = 0; j < P; j++) {
-                    const float by = CONV_INPUT(P, p, j);
-                    if (by == 0.f) continue;
-                    sum = !begun ? (by == 1.f ? in[j] : MUL(SET(by), in[j]))
-                          : by == 1.f ? ADD(sum, in[j])
-                          : by == -1.f ? SUB(sum, in[j]) : FMA(SET(by), in[j], sum);
-                    begun = 1;
-                }
-                STORE(v + (p * tiles + t) * q->words + c, sum);
-            }
-        }
-    }
-}
-AT void NAME(conv_input_of_6)(const conv_layer_t *q, const float *x, int64_t first, int64_t tiles,
-                              const float *zeros, float *v) {
-    NAME(conv_input)(q, x, first, tiles, zeros, v, 6);
-}
-AT void NAME(conv_input_of_8)(const conv_layer_t *q, const float *x, int64_t first, int64_t tiles,
-                              const float *zeros, float *v) {
-    NAME(conv_input)(q, x, first, tiles, zeros, v, 8);
-}
-#endif
-
-/* results of a block of channels from its products: output transform, bias, skip, activation, pool */
-FN void NAME(conv_output)(const conv_layer_t *q, const float *c, int64_t from, int64_t tiles,
-                          int64_t block, const ELEMENT *skip, ELEMENT *y, const int P,
-                          const int M) {
-    const int64_t end = conv_min(conv_rows(q->length, q->pool), from + tiles * M);
-    for (int64_t v = 0; v < CONV_BLOCK; v += LANES) {
-        const int64_t channel = block + v, live = q->channels - channel;
-        if (live <= 0) return;
-        const VEC bias = LOAD(q->bias + channel);
-        const VEC slope = q->activation == CONV_SLOPE ? LOAD(q->slope + channel) : SET(0.f);
-        ELEMENT *to = y + from / q->pool * q->channels + channel;
-        VEC best = bias;
-        int64_t pooled = 0;
-        for (int64_t t = 0, o = from; t < tiles; t++) {
-            VEC out[6], in[8];
-#pragma GCC unroll 8
-            for (int p = 0; p < P; p++) in[p] = LOAD(c + (p * tiles + t) * CONV_BLOCK + v);
-#pragma GCC unroll 6
-            for (int i = 0; i < M; i++) {
-                out[i] = bias;
-#pragma GCC unroll 8
-                for (int p = 0; p < P; p++) {
-                    const float by = P == 1 ? 1.f : CONV_OUTPUT(P, M, i, p);
-                    if (by == 0.f) continue;
-                    out[i] = by == 1.f ? ADD(out[i], in[p])
-                             : by == -1.f ? SUB(out[i], in[p]) : FMA(SET(by), in[p], out[i]);
-                }
-            }
-#pragma GCC unroll 6
-            for (int i = 0; i < M; i++, o++) {
-                if (o >= end) break;
-                VEC z = out[i];
-                if (skip) z = ADD(z, NAME(conv_read)(skip + o * q->channels + channel, live));
-                z = NAME(conv_act)(z, q->activation, slope);
-                best = pooled ? MAX(best, z) : z;
-                if (++pooled < q->pool) continue;
-                NAME(conv_write)(to, best, live);
-                to += q->channels, pooled = 0;
-            }
-        }
-    }
-}
-#define CONV_RESULTS(P, M)                                                               \
-    AT void NAME(conv_output_##P##_##M)(const conv_layer_t *q, const float *c, int64_t from,\
-                                        int64_t tiles, int64_t block, const ELEMENT *skip,\
-                                        ELEMENT *y) {                                    \
-        NAME(conv_output)(q, c, from, tiles, block, skip, y, P, M);                      \
-    }
-CONV_RESULTS(1, 1)
-#if TRANSFORMS
-CONV_RESULTS(6, 2) CONV_RESULTS(6, 3) CONV_RESULTS(6, 4) CONV_RESULTS(8, 2) CONV_RESULTS(8, 3)
-CONV_RESULTS(8, 4) CONV_RESULTS(8, 5) CONV_RESULTS(8, 6)
-#endif
-
-AT void NAME(conv_results)(const conv_layer_t *q, const float *c, int64_t from, int64_t tiles,
-                           int64_t block, const ELEMENT *skip, ELEMENT *y) {
-#define CONV_CASE(P, M)                                                                  \
-    case P * 8 + M: NAME(conv_output_##P##_##M)(q, c, from, tiles, block, skip, y); break
-    switch (q->points * 8 + q->step) {
-        CONV_CASE(1, 1);
-#if TRANSFORMS
-        CONV_CASE(6, 2); CONV_CASE(6, 3); CONV_CASE(6, 4); CONV_CASE(8, 2); CONV_CASE(8, 3);
-        CONV_CASE(8, 4); CONV_CASE(8, 5); CONV_CASE(8, 6);
-#endif
-    }
-#undef CONV_CASE
-}
-
-/* a block of `tiles` tiles of one sequence, from result `from` */
-AT void NAME(conv_block)(const conv_layer_t *q, const float *x, const ELEMENT *skip, ELEMENT *y,
+/* a block of `tiles` tiles of one sequence, from tile `from` */
+AT void NAME(conv_block)(const conv_layer_t *q, const ELEMENT *x, const ELEMENT *skip, ELEMENT *y,
                          int64_t from, int64_t tiles, float *scratch) {
-    float *c = scratch, *zeros = c + q->points * q->tiles * CONV_BLOCK, *v = zeros + q->words;
+    float *c = scratch, *zeros = c + q->points * q->tiles * CONV_BLOCK, *back = zeros + q->words,
+          *v = back + q->tiles;
     const float *in = v;
     int64_t row = q->words, tap = q->words, next = 0;
-    const int64_t first = from * q->stride - q->before;
     if (q->points == 1) {
         row *= q->stride, tap *= q->dilation;
-        in = NAME(conv_padded)(q, x, first,
+        in = NAME(conv_padded)(q, (const float *)x, from * q->stride - q->before,
                                (tiles - 1) * q->stride + (q->taps - 1) * q->dilation + 1, v);
-    }
-#if TRANSFORMS
-    else {
+    } else {
         const int64_t all = tiles + q->taps - 1;
         memset(zeros, 0, q->words * sizeof(float));
-        if (q->points == 6) NAME(conv_input_of_6)(q, x, first, all, zeros, v);
-        else NAME(conv_input_of_8)(q, x, first, all, zeros, v);
+        if (q->points == 6)
+            NAME(conv_input_of_6)(q, x, from, all, (ELEMENT *)zeros, back, (VALUE *)v);
+        else NAME(conv_input_of_8)(q, x, from, all, (ELEMENT *)zeros, back, (VALUE *)v);
         next = all * q->words;
     }
-#endif
     const float *w = q->weight;
     for (int64_t block = 0; block < q->channels; block += CONV_BLOCK) {
-        const int64_t pitch = conv_min(CONV_BLOCK, (q->channels - block + 15) / 16 * 16);
-        for (int64_t p = 0; p < q->points; p++, w += q->taps * q->words * pitch)
-            NAME(conv_products)(c + p * tiles * CONV_BLOCK, in + p * next, tiles, row, tap, q->taps,
-                                q->words, w, pitch);
-        NAME(conv_results)(q, c, from, tiles, block, skip, y);
+        const int64_t pitch = conv_pitch(conv_min(CONV_BLOCK, q->channels - block));
+        for (int64_t p = 0; p < q->points; p++, w += q->taps * q->words * pitch) {
+            float *to = c + p * tiles * CONV_BLOCK;
+            const float *of = in + p * next;
+#ifdef INTEGERS
+            if (q->points > 1)
+                NAME(conv_products_of_integers)(to, of, tiles, row, tap, q->taps, q->words, w, pitch);
+            else
+#endif
+                NAME(conv_products)(to, of, tiles, row, tap, q->taps, q->words, w, pitch);
+        }
+        NAME(conv_results)(q, c, from, tiles, block, back, skip, y);
     }
 }
 
 AT void NAME(conv_layer)(const conv_layer_t *q, const void *x, const void *skip, void *y,
                          int64_t n, float *scratch) {
-    const int64_t rows = conv_rows(q->length, q->pool), block = q->tiles * q->step;
-    const float *in = x;
-    const ELEMENT *beside = skip;
+    const int64_t all = conv_tiles(q);
+    const ELEMENT *in = x, *beside = skip;
     ELEMENT *out = y;
     for (int64_t i = 0; i < n; i++) {
-        for (int64_t from = 0; from < rows; from += block) {
-            const int64_t tiles = (conv_min(block, rows - from) + q->step - 1) / q->step;
-            NAME(conv_block)(q, in, beside, out, from, tiles, scratch);
-        }
-        in += q->length_in * q->words;
+        for (int64_t from = 0; from < all; from += q->tiles)
+            NAME(conv_block)(q, in, beside, out, from, conv_min(q->tiles, all - from), scratch);
+        in += q->length_in * q->words * (int64_t)(sizeof(float) / sizeof(ELEMENT));
         out += q->length / q->pool * q->channels;
         if (beside) beside += q->length * q->channels;
     }
@@ -396,9 +227,7 @@ AT void NAME(conv_groups)(const conv_groups_t *q, const void *x, void *y, int64_
 
 #undef NAME
 #undef ELEMENT
-#undef DOT
 #undef READ
 #undef WRITE
-#undef TRANSFORMS
-#undef CONV_PRODUCTS
-#undef CONV_RESULTS
+#undef VALUE
+#undef INTEGERS

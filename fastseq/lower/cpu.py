@@ -53,9 +53,8 @@ def take(placed: fx.GraphModule, codes: fx.Node, table: Tensor, dtype: torch.dty
         if isinstance(made, str):
             node.meta["why"] = made
             continue
-        layer, last = made
+        layer, last, skip = made
         placed.add_submodule(node.name, layer)
-        skip = node.args[3]
         inputs = (node.args[0],) if skip is None else (node.args[0], skip)
         with placed.graph.inserting_before(last):
             call = placed.graph.call_module(node.name, inputs)
@@ -69,8 +68,8 @@ def take(placed: fx.GraphModule, codes: fx.Node, table: Tensor, dtype: torch.dty
 
 def _layer(
     placed: fx.GraphModule, node: fx.Node, codes: fx.Node, table: Tensor, dtype: torch.dtype
-) -> tuple[Layer, fx.Node] | str:
-    """Return the layer of a convolution and the last node it takes in, or why there is none."""
+) -> tuple[Layer, fx.Node, Any] | str:
+    """Return a convolution's layer, the last node it takes in, its skip; or why there is none."""
     arguments: list[Any] = [
         getattr(placed, str(arg.target)) if getattr(arg, "op", "") == "get_attr" else arg  # type: ignore[union-attr]
         for arg in node.args
@@ -81,15 +80,19 @@ def _layer(
     options: dict[str, Any] = {"stride": stride, "before": before, "activation": activation,
                                "parameter": parameter, "pool": pool, "dtype": dtype}  # fmt: skip
     if x is codes and groups == dilation == 1 and skip is None:
-        return Stem(weight, bias, table, codes.meta["shape"][-1], length, **options), last
+        return Stem(weight, bias, table, codes.meta["shape"][-1], length, **options), last, None
     _, length_in = (len(table.T), codes.meta["shape"][-1]) if x is codes else x.meta["shape"]
     options["dilation"] = dilation
     if groups == 1:
         if dtype is torch.bfloat16 and group % 2:
             return f"native bfloat16 wants an even number of channels, not {group}"
-        return Conv(weight, bias, length_in, length, **options), last
+        late = None
+        if skip is None and pool == 1 and activation in ACTIVATIONS:
+            late, last = _summand_behind(node)
+        layer = Conv(weight, bias, length_in, length, late=late is not None, **options)
+        return layer, last, skip or late
     if group in (1, 2, 4) and channels == group * groups and skip is None:
-        return Grouped(weight, bias, length_in, length, **options), last
+        return Grouped(weight, bias, length_in, length, **options), last, None
     return f"{groups} groups of {group} channels in and {channels // groups} out run in oneDNN"
 
 
@@ -105,12 +108,29 @@ def _pool_behind(node: fx.Node) -> tuple[int, fx.Node]:
     return 1, node
 
 
+def _summand_behind(node: fx.Node) -> tuple[fx.Node | None, fx.Node]:
+    """Return what alone is added to a node, and the sum; else None and the node."""
+    (user,) = node.users if len(node.users) == 1 else (None,)
+    if user is not None and user.target is ops.add and user.args[0] is not user.args[1]:
+        x, y = user.args
+        return (y if x is node else x), user  # type: ignore[return-value]
+    return None, node
+
+
 def _in_place(node: fx.Node) -> None:
     """Let a sum or product overwrite its first factor where nothing reads that any more."""
     into = IN_PLACE.get(node.target)
     source = node.args[0] if node.args else None
     if into is None or not isinstance(source, fx.Node) or source.op != "call_module":
         return
+    if not all(_reads_only(user) for user in source.users):
+        return
     if source.meta["shape"] == node.meta["shape"] and max(source.users) is node:
         node.meta["how"] = f"{words(node)}, in place"
         node.target = into
+
+
+def _reads_only(user: fx.Node) -> bool:
+    """Return whether an answer is no view of its inputs: a copied operator's may be one."""
+    word = getattr(user.target, "__module__", "") == ops.__name__
+    return user.op == "call_module" or word or user.target in (*IN_PLACE, *IN_PLACE.values())

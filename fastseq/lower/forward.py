@@ -29,7 +29,7 @@ LOWER_ABOVE = 2e11
 # measured on one core with 1 MB of L2: a layer's widest activation of a micro-batch at 2-4 MB is
 # fastest, for 64 channels x 110 bp as for 256 x 249 and 64 x 2,114
 ACTIVATION_BYTES = 4 << 20
-LARGEST_BATCH, SMALLEST_BATCH = 64, 8
+LARGEST_BATCH, SMALLEST_BATCH = 64, 2
 
 
 class Forward:

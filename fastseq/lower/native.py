@@ -79,20 +79,22 @@ def _lines(x: Tensor, dtype: torch.dtype) -> Tensor:
 class Conv(Layer):
     """A convolution of all channels with its bias, skip, activation and maxima of a pool.
 
-    ``direct`` asks for the direct sum, in which equal windows have equal results to the last bit.
+    A ``late`` skip is added after the activation. ``direct`` asks for the direct sum, in which
+    equal windows have equal results to the last bit.
     """
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, length_in: int, length: int,
         *, stride: int, before: int, dilation: int, activation: ops.Activation,
-        parameter: ops.Parameter, pool: int, dtype: torch.dtype, direct: bool = False,
+        parameter: ops.Parameter, pool: int, dtype: torch.dtype, late: bool = False,
+        direct: bool = False,
     ) -> None:  # fmt: skip
         channels, channels_in, kernel = weight.shape
         scheme = Scheme(1, 1, kernel) if direct else chosen(
-            kernel, stride, dilation, channels_in, channels, length, dtype
+            kernel, stride, dilation, channels_in, channels, length, pool, dtype
         )  # fmt: skip
         words = channels_in // (2 if dtype is torch.bfloat16 else 1)
-        all_tiles = -(-(length // pool * pool) // scheme.step)
+        all_tiles = scheme.tiles(length // pool * pool, dilation)
         fitting = max(1, BLOCK_BYTES // 4 // (scheme.points * (words * stride + native.BLOCK)))
         tiles = -(-all_tiles // -(-all_tiles // fitting))
         tiles += -tiles % pool
@@ -100,9 +102,9 @@ class Conv(Layer):
             native.LAYER, channels, length, bias, activation, parameter, pool, dtype,
             pack(weight, scheme, dtype), words=words, length_in=length_in, taps=scheme.pieces,
             stride=stride, dilation=dilation, before=before, points=scheme.points,
-            step=scheme.step, tiles=tiles,
+            step=scheme.step, tiles=tiles, late=late,
         )  # fmt: skip
-        self.scheme = scheme
+        self.scheme, self.late = scheme, late
         self.scratch = native.scratch(self.numbers)
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
@@ -120,9 +122,11 @@ class Conv(Layer):
         return self._ended(y)
 
     def word(self) -> str:
-        way = self.scheme
-        fewer = f"{way.points} products for {way.step} results" if way.points > 1 else "direct"
-        return f"{super().word()}, native, {fewer}"
+        way, before = self.scheme, " + skip" * self.late + super().word()
+        if way.points == 1:
+            return f"{before}, native, direct"
+        kind = "products of 16-bit integers" if self.narrow else "products"
+        return f"{before}, native, {way.points} {kind} for {way.step} results"
 
 
 class Stem(Layer):

@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -38,14 +40,18 @@ def path(request):
     cpu.use(before)
 
 
-def truth(x, weight, bias, skip, stride, before, length, dilation, groups, activation, slope, pool):
+def truth(
+    x, weight, bias, skip, stride, before, length, dilation, groups, activation, slope, pool,
+    late=False,
+):  # fmt: skip
     """The same in float64 by PyTorch; zeros wherever the padding asks for them."""
     need = (length - 1) * stride + dilation * (weight.shape[2] - 1) + 1
     x = F.pad(x.double(), (before, need - before - x.shape[2]))
     y = F.conv1d(x, weight.double(), bias.double(), stride, 0, dilation, groups)
-    y = y if skip is None else y + skip.double()
+    y = y if skip is None or late else y + skip.double()
     slope = slope.double() if torch.is_tensor(slope) else slope
     y = ops.activate(y, activation, slope)
+    y = y + skip.double() if late else y
     return F.max_pool1d(y, pool) if pool > 1 else y
 
 
@@ -133,17 +139,103 @@ def test_convolutions(case, channels_in, channels, has_skip):
 
 @pytest.mark.parametrize("kernel", range(1, 12))
 def test_every_scheme_on_every_path(kernel, path, monkeypatch):
-    weight, bias = draws(kernel, (35, 20, kernel), (35,))
-    weight /= (20 * kernel) ** 0.5
-    (x,) = draws(9, (2, 20, 41))
+    weight, bias = draws(kernel, (35, 34, kernel), (35,))
+    weight /= (34 * kernel) ** 0.5
+    (x,) = draws(9, (2, 34, 41))
+    x = x.bfloat16().float()
     expected = truth(x, weight, bias, None, 1, 2, 40, 1, 1, "silu", None, 2)
-    for scheme in winograd.schemes(kernel):
+    for scheme, dtype in product(winograd.schemes(kernel), dtypes()):
+        if dtype is torch.bfloat16 and scheme.points > 1 and scheme.pieces > 1:
+            continue  # sums of integers have one scale
         monkeypatch.setattr(native, "chosen", lambda *_, scheme=scheme: scheme)
         for bytes_of_block in (1 << 19, 1 << 10):
             monkeypatch.setattr(native, "BLOCK_BYTES", bytes_of_block)
             layer = Conv(weight, bias, 41, 40, stride=1, before=2, dilation=1, activation="silu",
-                         parameter=None, pool=2, dtype=torch.float32)  # fmt: skip
-            close(layer(x), expected, torch.float32)
+                         parameter=None, pool=2, dtype=dtype)  # fmt: skip
+            close(layer(x), expected, dtype)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("dilation", [2, 3, 4, 7, 8, 16, 32, 64, 128, 256, 512])
+def test_dilated_rows_lie_apart(dilation, late, path):
+    """Odd lengths, padding that differs at both ends, phases with a row less and with none."""
+    for kernel, length_in, before, length in (
+        (3, 2 * dilation + 5, dilation, 2 * dilation + 5), (3, 61, dilation + 3, 67),
+        (5, 61, 4 * dilation, 59), (2, dilation + 1, 0, 1), (3, 1, dilation, 1),
+    ):  # fmt: skip
+        weight, bias, skip = draws(dilation, (35, 34, kernel), (35,), (2, 35, length))
+        weight /= (34 * kernel) ** 0.5
+        for dtype in dtypes():
+            (x,) = draws(kernel, (2, 34, length_in))
+            layer = Conv(weight, bias, length_in, length, stride=1, before=before,
+                         dilation=dilation, activation="silu", parameter=None, pool=1,
+                         dtype=dtype, late=late)  # fmt: skip
+            skip = skip.to(dtype).float()
+            expected = truth(x.to(dtype), weight, bias, skip, 1, before, length, dilation, 1,
+                             "silu", None, 1, late)  # fmt: skip
+            close(layer(x, skip), expected, dtype)
+
+
+def test_dilations_take_fewer_products_where_rows_are_many():
+    def scheme(dilation, length, pool=1):
+        return winograd.chosen(3, 1, dilation, 64, 64, length, pool, torch.float32)
+
+    assert scheme(1, 2114).points == scheme(128, 2114).points == 8
+    assert scheme(512, 1000).points == scheme(4, 2114, pool=2).points == 1
+
+
+bfloat16 = pytest.mark.skipif(not conv.has_bfloat16(), reason="no bfloat16 in the processor")
+
+
+def wide(channels, kernel, x, weight, direct):
+    layer = Conv(weight, None, x.shape[2], x.shape[2], stride=1, before=kernel // 2, dilation=1,
+                 activation="none", parameter=None, pool=1, dtype=torch.bfloat16,
+                 direct=direct)  # fmt: skip
+    assert direct or layer.scheme.points > 1
+    return layer(x)
+
+
+@bfloat16
+@pytest.mark.parametrize(("spread", "most"), [(0, 1), (1, 1.4), (2, 1.8)])
+@pytest.mark.parametrize("channels", [64, 128])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_integers_keep_the_digits_of_bfloat16(kernel, channels, spread, most):
+    """Their errors are below those of the direct sum, or near where channels differ in size."""
+    x, weight, size = draws(
+        spread, (4, channels, 80), (channels, channels, kernel), (channels,)
+    )  # fmt: skip
+    x = (x.relu() * (spread * size).exp()[:, None]).bfloat16()
+    weight /= (channels * kernel) ** 0.5
+    expected = truth(x, weight, torch.zeros(channels), None, 1, kernel // 2, 80, 1, 1, "none",
+                     None, 1)  # fmt: skip
+    errors = [
+        (wide(channels, kernel, x, weight, direct).double() - expected).square().mean().sqrt()
+        for direct in (False, True)
+    ]
+    assert errors[0] < most * errors[1]
+
+
+@bfloat16
+def test_sums_of_integers_do_not_overflow():
+    for signs in (1.0, (-1.0) ** torch.arange(128)[:, None]):
+        x = (torch.full((1, 128, 20), 3e38) * signs).bfloat16()
+        weight = torch.full((128, 128, 5), 1e-5) * signs
+        found = wide(128, 5, x, weight, direct=False).double()
+        expected = F.conv1d(x.double(), weight.double(), padding=2)
+        torch.testing.assert_close(found, expected, rtol=1e-2, atol=0)
+
+
+@bfloat16
+def test_integers_of_zeros_and_of_no_numbers():
+    (weight,) = draws(0, (64, 64, 5))
+    assert not wide(64, 5, torch.zeros(1, 64, 20), weight, direct=False).any()
+    for value in (float("nan"), float("inf"), -float("inf")):
+        x = torch.zeros(1, 64, 40)
+        x[0, 63, 20] = value
+        found = wide(64, 5, x, weight, direct=False)[0]
+        assert found[:, 18:23].isnan().all()
+        assert not found[:, :14].any()
+        assert not found[:, 27:].any()
 
 
 @settings(max_examples=40)
@@ -231,6 +323,7 @@ class Many(nn.Module):
         self.stem = nn.Conv1d(4, 16, 7, padding=3)
         self.wide = nn.Conv1d(16, 16, 3, padding=1)
         self.spread = nn.Conv1d(16, 16, 3, padding=2, dilation=2)
+        self.late = nn.Conv1d(16, 16, 3, padding=3, dilation=3)
         self.few = nn.Conv1d(16, 16, 5, padding=2, groups=8)
         self.many = nn.Conv1d(16, 16, 3, padding=1, groups=2)
         self.first = nn.Conv1d(4, 16, 3, padding=2, dilation=2)
@@ -240,6 +333,7 @@ class Many(nn.Module):
         y = torch.relu(self.stem(x))
         y = y + torch.nn.functional.gelu(self.wide(y))
         y = torch.nn.functional.silu(self.spread(y) + y)
+        y = y + self.late(y).sigmoid()
         y = self.many(torch.nn.functional.max_pool1d(torch.relu(self.few(y)), 2))
         y = y * self.gate(y.mean(2)).sigmoid()[:, :, None]
         return torch.cat([y.amax(2), self.first(x).amax(2)], 1)
@@ -253,7 +347,9 @@ def test_plans_say_which_code_runs_each_layer():
     for words in (
         "conv of 7, relu, native, from codes by tables of 3 bases",
         "conv of 3, gelu, native, 6 products for 4 results",
-        "conv of 3, dilation 2 + skip, silu, native, direct",
+        "conv of 3, dilation 2 + skip, silu, native, 6 products for 4 results",
+        "conv of 3, dilation 3, sigmoid + skip, native, 8 products for 6 results",
+        "conv of 3, dilation 2, native, direct",
         "conv of 5, 8 groups, relu and max pool of 2, native",
         "conv of 3, 2 groups  runs in PyTorch: 2 groups of 8 channels in and 8 out run in oneDNN",
         "one look-up per base, channels last in memory",
