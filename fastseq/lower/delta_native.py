@@ -12,8 +12,9 @@ from torch import Tensor
 from fastseq._native import delta
 from fastseq.lower import ops
 from fastseq.lower.chain import HOMOGENEOUS, Chain, Step
-from fastseq.lower.delta_torch import Sites, vector_step
 from fastseq.lower.references import Reference, linear_part
+from fastseq.lower.sites import Sites
+from fastseq.lower.vectors import vector_step
 from fastseq.threads import run
 
 # windows of one chunk of sites: what fits the L2 cache beside the weights
@@ -48,21 +49,18 @@ def refusals(chain: Chain) -> list[str]:
     reasons = []
     reshaped = {i for i, step in enumerate(chain.steps, 1) if step.function in HOMOGENEOUS}
     for step in chain.steps:
-        if step.length_in and step.function not in HOMOGENEOUS:
-            reasons += _map_refusals(step)
-            if reshaped & {*step.inputs}:
-                reasons.append(f"{step.name}: reads a map that is no layer's")
-    if 0 in chain.outputs:
+        if step.function in HOMOGENEOUS:
+            continue
+        first = step.function is ops.conv and step.inputs == (0,)
+        if step.is_map and step.activation not in ACTIVATIONS:
+            reasons.append(f"{step.name}: ends in {step.activation}")
+        elif not first and chain.bare.intersection(step.inputs):
+            reasons.append(f"{step.name}: reads the input beside the first convolutions")
+        elif step.length_in and reshaped.intersection(step.inputs):
+            reasons.append(f"{step.name}: reads a map that is no layer's")
+    if chain.bare.intersection(chain.outputs):
         reasons.append("the input itself is read behind the wall")
     return reasons or _layout_refusals(chain)
-
-
-def _map_refusals(step: Step) -> list[str]:
-    if step.is_map and step.activation not in ACTIVATIONS:
-        return [f"{step.name}: ends in {step.activation}"]
-    if 0 in step.inputs and (step.function is not ops.conv or len(step.inputs) > 1):
-        return [f"{step.name}: reads the input beside the first convolutions"]
-    return []
 
 
 def _layout_refusals(chain: Chain) -> list[str]:
@@ -179,6 +177,7 @@ class NativeDeltas:
         for number, step in enumerate(chain.steps):
             if step.length_in and step.function not in HOMOGENEOUS:
                 self._emit(rows, number, step)
+        assert rows, "a chain of no layer has nothing for native code; `refusals` says so"
         for value in sorted(self._maps_read()):
             self._emit_map(rows, value)
         fields = [[row.get(name, 0) for name in delta.FIELDS] for row in rows]
