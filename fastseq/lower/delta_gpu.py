@@ -226,10 +226,14 @@ class WindowEngine:
         """What a forward pass and an edit cost at least, in operations."""
         return bound(self._graph, self.chain, self.table.cpu())
 
-    def cost(self, edits: float, sequences: float = inf) -> Cost:
+    def cost(
+        self, edits: float, sequences: float = inf, span: tuple[int, int] | None = None
+    ) -> Cost:
         """Return what one sequence with so many edits costs, in full and here, in operations."""
-        full = self.bound.full
-        return Cost((edits + 1) * full, 2 * full + edits * self.bound.window / WINDOW_RATE)
+        full, each = self.bound.full, self.bound.window / WINDOW_RATE
+        if span and span[1] - span[0] > WIDEST:
+            each = full
+        return Cost((edits + 1) * full, 2 * full + edits * each)
 
     def pays(self, start: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which edits run as differences, bool (e,): those that change few bases."""

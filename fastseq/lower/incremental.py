@@ -283,7 +283,9 @@ class DeltaEngine:
         """What a forward pass and an edit cost at least, in operations."""
         return bound(self._graph, self.chain, self.table)
 
-    def cost(self, edits: float, sequences: float = inf) -> Cost:
+    def cost(
+        self, edits: float, sequences: float = inf, span: tuple[int, int] | None = None
+    ) -> Cost:
         """Return what one sequence with so many edits costs, in full and here.
 
         Parameters
@@ -292,6 +294,8 @@ class DeltaEngine:
             Edits of a sequence, on average.
         sequences : float
             Sequences of one call, which share the price of a step where their edits are few.
+        span : tuple of int, optional
+            Bases [start, end) that each edit changes; one of them on average where not given.
 
         Notes
         -----
@@ -303,7 +307,10 @@ class DeltaEngine:
         reference = OPEN * self.bound.full / (DIRECT if self._references.is_native else 1)
         step = TORCH_STEP if self.slow else NATIVE_STEP
         once = reference + step * len(self.chain.steps) / together
-        each = self._edit_cost(self.bound.delta - self.bound.suffix)
+        changed = self.bound.delta - self.bound.suffix
+        if span:
+            (changed,) = operations_changed(self.chain, *np.array(span)[:, None])
+        each = min(self._edit_cost(changed), self._forward_cost if span else inf)
         return Cost((edits + 1) * self._forward_cost, once + edits * each)
 
     def pays(self, start: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -193,10 +193,17 @@ class Plan(Forward):
                     "without them"]  # fmt: skip
         return self.delta_engine("+").reasons
 
-    def incremental_pays(self, edits: int, sequences: float = inf) -> bool:
-        """Return whether so many edits of each sequence are faster as differences than in full."""
+    def incremental_pays(
+        self, edits: int, sequences: float = inf, span: tuple[int, int] | None = None
+    ) -> bool:
+        """Return whether so many edits of each sequence are faster as differences than in full.
+
+        ``span`` is what each changes of the whole input, where that is more than a base.
+        """
+        if self.not_incremental:
+            return False
         # the cost model is right to a tenth or so
-        return not self.not_incremental and self.delta_engine("+").cost(edits, sequences).gain > 1.1
+        return self.delta_engine("+").cost(edits, sequences, span).gain > 1.1
 
     @cache  # noqa: B019 - a plan lives as long as its engines are wanted
     def delta_engine(self, strand: Strand) -> DeltaEngine | WindowEngine:

@@ -35,6 +35,7 @@ def run_identity(run: Scorer, variants: VariantInput) -> dict:
         "reduce": run.reduce,
         "indel": run.indel,
         "engine": run.engine,
+        "indel_engine": run.indel_engine,
         "tile": run.tile,
         "null": None if run.null is None else hashlib.sha256(run.null.tobytes()).hexdigest(),
         "active": None if run.active is None else hashlib.sha256(run.active.tobytes()).hexdigest(),

@@ -61,8 +61,9 @@ class Scorer:
         Effects of background variants, against which p-values are counted.
     active : float32, (n, tasks), optional
         Answers for active sequences, among which the more active allele is ranked.
-    engine : {"full", "incremental"}
-        One for the whole run, so that the same SNV has the same bits wherever it comes from.
+    engine, indel_engine : {"full", "incremental"}
+        One for the whole run, so that the same SNV has the same bits wherever it comes from, and
+        one for all alleles that change the length, which move half a window.
     tile : int
         How many neighbouring bases share one window, which stands over the middle one; 1 gives
         each its own.
@@ -82,6 +83,7 @@ class Scorer:
     null: NDArray[np.float32] | None = None
     active: NDArray[np.float32] | None = None
     engine: Engine = "full"
+    indel_engine: Engine = "full"
     tile: int = 1
 
     def centre(self, anchor: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -107,13 +109,13 @@ class Scorer:
         scores = {name: np.full(shape, np.nan, np.float32) for name in names}
         ok = np.flatnonzero(found.status == OK)
         step = max(1024, min(ALLELES, ROWS_BYTES // (2 * self.length + 2 * self.views.reach)))
-        # an edit that keeps the length may run on another engine than one that does not; apart, a
-        # row's last bits do not depend on its company
+        # apart, so that a row's last bits do not depend on its company
         keeps = found.growth[ok] == 0
-        for kind in (ok[keeps], ok[~keeps]):
+        engines: tuple[Engine, Engine] = self.engine, self.indel_engine
+        for kind, engine in zip((ok[keeps], ok[~keeps]), engines):
             for at in range(0, len(kind), step):
                 rows = kind[at : at + step]
-                for name, values in zip(names, self._effects(block, found, rows)):
+                for name, values in zip(names, self._effects(block, found, rows, engine)):
                     scores[name][rows] = values
         return self._table(block, found, scores)
 
@@ -185,11 +187,11 @@ class Scorer:
         return codes, edits, order
 
     def _effects(
-        self, block: Variants, found: Alleles, rows: NDArray[np.int64]
+        self, block: Variants, found: Alleles, rows: NDArray[np.int64], engine: Engine
     ) -> list[NDArray[np.float32]]:
         """Return y_ref, diff, sd, and for profiles jsd and l2, of some alleles, (e, tasks)."""
         codes, edits, order = self.reference_rows(block, found, rows)
-        seen = self._seen(codes, edits)
+        seen = self._seen(codes, edits, engine)
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
         y_ref, deltas, sd = seen.y_ref[edits.row[back]], seen.deltas[back], seen.sd[back]
@@ -209,7 +211,7 @@ class Scorer:
 
     def effects_of(self, codes: Codes, edits: alleles.Edits) -> NDArray[np.float32]:
         """Return the effects of edits on rows of their own, float32 (e, tasks)."""
-        deltas = self._seen(codes, edits).deltas
+        deltas = self._seen(codes, edits, self.engine).deltas
         return getattr(deltas, self.reduce)(-1) if self.reduce else deltas
 
     def _compensate(
@@ -232,13 +234,13 @@ class Scorer:
             found, chosen[order], self.genome, row=row[indels][order], origin=origin[order],
             row_length=codes.shape[1],
         )  # fmt: skip
-        seen = self._seen(codes, edits)
+        seen = self._seen(codes, edits, self.indel_engine)
         indels = indels[order]
         apart = (deltas[indels] - seen.deltas) / 2
         deltas[indels] -= apart
         sd[indels] = np.sqrt((sd[indels] ** 2 + seen.sd**2) / 2 + apart**2)
 
-    def _seen(self, codes: Codes, edits: alleles.Edits) -> viewed.ViewedEffects:
+    def _seen(self, codes: Codes, edits: alleles.Edits, engine: Engine) -> viewed.ViewedEffects:
         return viewed.effects(
             self.plans,
             codes,
@@ -247,7 +249,7 @@ class Scorer:
             left=self.views.reach,
             length=self.length,
             scale=self.scale,
-            engine=self.engine,
+            engine=engine,
         )
 
     def check_precision(self, block: Variants, places: NDArray[np.int32]) -> bool:

@@ -76,14 +76,20 @@ def scorer(
         reduce if plans[0].positions is not None else None,
         indel,
         engine=_engine(plans, engine, 1 if tile == 1 else 3 * tile),
+        indel_engine=_engine(plans, engine, 1, behind=places[anchor]),
         tile=tile,
     )
 
 
-def _engine(plans: Sequence[Plan], engine: str, edits: int) -> Engine:
-    """Return the engine of a run with so many edits a window: one for all alleles and models."""
+def _engine(plans: Sequence[Plan], engine: str, edits: int, *, behind: int | None = None) -> Engine:
+    """Return the engine of a run with so many edits a window: one for all alleles and models.
+
+    ``behind`` is where in a window everything moves, if each edit moves it.
+    """
     if engine not in ("auto", "full", "incremental"):
         raise OptionError(f"engine={engine!r}; expected 'auto', 'incremental' or 'full'")
-    if engine == "auto":
-        return "incremental" if all(plan.incremental_pays(edits) for plan in plans) else "full"
-    return "incremental" if engine == "incremental" else "full"
+    if engine != "auto":
+        return "incremental" if engine == "incremental" else "full"
+    spans = [None if behind is None else (behind, plan.input_spec.length) for plan in plans]
+    pays = all(plan.incremental_pays(edits, span=span) for plan, span in zip(plans, spans))
+    return "incremental" if pays else "full"

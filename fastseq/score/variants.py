@@ -122,8 +122,8 @@ def score_variants(
         Regions such as the assay's peaks; the column ``active_quantile`` then says where the
         more active allele stands among the answers around their middles.
     engine : {"auto", "incremental", "full"}
-        "full" runs ALT haplotypes, "incremental" carries the differences of alleles that keep the
-        length; "auto" takes what pays for one allele a window.
+        "full" runs ALT haplotypes, "incremental" carries the differences of alleles, of insertions
+        and deletions where that is faster; "auto" takes what pays for one allele a window.
     output : path-like, optional
         A folder for Parquet parts and a manifest; or, by its ending (.tsv, .csv, .parquet, .gz of
         the first two) one file, or ``-`` for TSV on standard output, written as the scores come.

@@ -19,6 +19,7 @@ from fastseq.errors import (
     TableError,
 )
 from fastseq.io.fasta import Genome
+from fastseq.lower.incremental import DeltaEngine
 from fastseq.models.registry import build
 from fastseq.models.specs import InputSpec, TargetSpec
 from fastseq.score import scorer
@@ -505,6 +506,21 @@ def test_both_engines_agree_and_a_lost_precision_is_refused(texts, genome):
     high.head.bias.data[:] = 1000
     with pytest.raises(PrecisionError, match="bfloat16 loses the effects"):
         score_variants(high, variants, genome, precision="bfloat16")
+
+
+@pytest.mark.parametrize("indel", ["left", "compensate"])
+def test_alleles_that_move_the_rest_run_as_differences(texts, genome, indel, monkeypatch):
+    model = build("tum_resnet", length=40).eval()
+    variants, options = table_of(texts, 40, 7), {"indel": indel, "strands": "both"}
+    full = score_variants(model, variants, genome, engine="full", **options)
+    widest = []
+    monkeypatch.setattr(
+        DeltaEngine, "pays", lambda _, start, size: widest.append(max(size)) or size > 0
+    )
+    carried = score_variants(model, variants, genome, engine="incremental", **options)
+    assert max(widest) > 10
+    size = full["diff"].abs().median()
+    np.testing.assert_allclose(carried["diff"], full["diff"], atol=1e-3 * size)
 
 
 @pytest.mark.parametrize("engine", ["full", "incremental"])
