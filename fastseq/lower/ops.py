@@ -99,7 +99,9 @@ def add(x: Tensor, y: Tensor) -> Tensor:
 
 def concat(xs: Sequence[Tensor]) -> Tensor:
     """Return maps side by side in the channels, or vectors in the features."""
-    return torch.cat(list(xs), 1)
+    if xs[0].ndim == 2:
+        return torch.cat(list(xs), 1)
+    return torch.cat([x.transpose(1, 2) for x in xs], 2).transpose(1, 2)
 
 
 def max_pool(x: Tensor, width: int, stride: int, before: int = 0, after: int = 0) -> Tensor:
