@@ -46,7 +46,8 @@ METHODS = ["saliency", "smooth_grad", "integrated_gradients", "ism", "deeplift_s
 @click.option(
     "--baselines",
     type=click.Choice(["zeros", "uniform", "shuffle"]),
-    help="What contributions are counted from.",
+    multiple=True,
+    help="What contributions are counted from; given several times, the mean.",
 )
 @click.option(
     "--n",

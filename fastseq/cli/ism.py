@@ -25,6 +25,7 @@ from fastseq.cli.shared.options import (
     view_options,
 )
 from fastseq.cli.shared.verb import answer, done, verb
+from fastseq.errors import OptionError
 from fastseq.io.map_shards import are_shards
 from fastseq.io.maps import Maps
 from fastseq.show.logo import LETTERS
@@ -45,6 +46,7 @@ from fastseq.show.logo import LETTERS
 )
 @click.option("--reduce", type=click.Choice(["sum", "mean"]),
               help="How the positions of a profile become one number.")  # fmt: skip
+@click.option("--task", metavar="NAME", help="The only answer to keep, where there are several.")
 @click.option("--explain", is_flag=True, help="Only tell how mutants would run, why, and how fast.")
 @running_options
 @engine_option
@@ -75,6 +77,8 @@ def command(
       fastseq ism --model model.safetensors --explain
     """
     if explain:
+        if edits is not None:
+            raise OptionError("--explain tells of substitutions; leave out --edits")
         told = _explanation(models, **options)
         texts = [f"{path}:\n{text}" if len(told) > 1 else text for path, text in told]
         facts = [{"model": path, "explanation": text.splitlines()} for path, text in told]
@@ -108,8 +112,11 @@ def _explanation(
     told = []
     for path in models:
         plan = fastseq.lower(path, device=device, precision=precision, batch_size=batch_size)
-        first, last = start or 0, plan.input_spec.variable if end is None else end
-        edits = 3 * max(last - first, 0)
+        most = plan.input_spec.variable
+        first, last = start or 0, most if end is None else end
+        if not 0 <= first < last <= plan.input_spec.length:
+            raise OptionError(f"--start {first} --end {last}; the model takes {most} bp")
+        edits = 3 * (last - first)
         text = f"{plan.explain_ism(edits)}\n{measured(plan, edits)}"
         told.append((path, text))
     return told

@@ -23,12 +23,15 @@ from fastseq.score.explained import Attributions
 from fastseq.score.gradients import (
     Baseline,
     TaskScore,
+    check_gradient,
     deeplift_shap,
     integrated_gradients,
+    kinds_of_baselines,
     smooth_grad,
 )
 from fastseq.score.gradients import baselines as baselines_of
 from fastseq.score.ism import saturation_mutagenesis
+from fastseq.score.journey import task_number
 from fastseq.score.predict import as_rows
 from fastseq.score.sharded import STEP, check_output, shard_maps
 
@@ -60,7 +63,7 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are the op
     method: Method = "saliency",
     *,
     task: int | str | None = None,
-    baselines: Baseline | None = None,
+    baselines: Baseline | Sequence[Baseline] | None = None,
     n: int = 20,
     steps: int = 32,
     noise: float = 0.15,
@@ -89,9 +92,10 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are the op
         DeepLIFT/SHAP by tangermeme, an extra.
     task : int or str, optional
         Needed where the model answers several.
-    baselines : {"zeros", "uniform", "shuffle"}, optional
+    baselines : {"zeros", "uniform", "shuffle"} or several of these, optional
         What integrated gradients (by default zeros) and DeepLIFT/SHAP (by default shuffles) start
-        from: no base, a quarter of each, or ``n`` dinucleotide shuffles of each sequence.
+        from: no base, a quarter of each, or ``n`` dinucleotide shuffles of each sequence. The map
+        is the mean over all.
     n : int
         Shuffles of a sequence, or draws of noise.
     steps : int
@@ -114,7 +118,7 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are the op
     Raises
     ------
     LengthError, SequenceError, ModelError
-        As for `fastseq.predict`.
+        As for `fastseq.predict`; the model has no gradient.
     OptionError
         Another method or baseline, no such task, or none chosen of several; ``output`` is the
         name of one file.
@@ -149,11 +153,14 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are the op
         raise OptionError(f"noise={noise}; expected a finite number, not below 0")
     mutants = 3 * codes.size if method == "ism" else 0
     plans = lower_all(model, length=codes.shape[1], sequences=mutants, **options)
-    number = _task(plans[0], task)
+    number = task_number(plans[0], task)
     name = plans[0].target_spec.tasks[number]
     views = Views(strands)
     views.warn_untrained_strands(plans)
-    run = _Gradients(method, number, baselines, n, steps, noise, seed, row_offset)
+    for plan in plans if method != "ism" else ():
+        check_gradient(plan)
+    kinds = kinds_of_baselines(baselines or ("shuffle" if method == "deeplift_shap" else "zeros"))
+    run = _Gradients(method, number, kinds, n, steps, noise, seed, row_offset)
 
     def explain(rows: slice, progress: bool) -> Attributions:
         part, missing = codes[rows], None
@@ -162,7 +169,7 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are the op
         else:
             placed = replace(run, row_offset=row_offset + rows.start)
             raw, missing = _mean_over_views(placed, plans, part, views, progress)
-            _warn_of_zeros(raw, rows.start)
+            _warn_of_odd(raw, rows.start)
         return Attributions(part, raw, method, name, missing if run.is_complete else None)
 
     if output is None:
@@ -174,8 +181,16 @@ def attribute(  # pyright: ignore[reportInconsistentOverload] - these are the op
     )  # fmt: skip
 
 
-def _warn_of_zeros(raw: NDArray[np.float32], first: int) -> None:
-    """Warn of sequences whose map is 0 throughout, which a saturated output makes."""
+def _warn_of_odd(raw: NDArray[np.float32], first: int) -> None:
+    """Warn of maps that are 0 throughout, which a saturated output makes, or not finite."""
+    broken = np.flatnonzero(~np.isfinite(raw).all((1, 2)))
+    if broken.size:
+        warnings.warn(
+            f"the map of sequence {first + broken[0]} is not finite ({broken.size} of {len(raw)} "
+            "are not)",
+            FastseqWarning,
+            stacklevel=4,
+        )
     flat = np.flatnonzero(~raw.any((1, 2)))
     if flat.size:
         warnings.warn(
@@ -197,10 +212,10 @@ def _effects(
     """Return the effects of substitutions on one task's score, (n, 4, length); 0 in flanks."""
     reduce = None if plans[0].positions is None else "sum"
     result = saturation_mutagenesis(
-        plans, codes, scale="logit", reduce=reduce, strands=strands, progress=progress
+        plans, codes, scale="logit", reduce=reduce, task=task, strands=strands, progress=progress
     )
     raw = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
-    raw[:, :, result.start : result.end] = result.effect[:, task]
+    raw[:, :, result.start : result.end] = result.effect[:, 0]
     return raw
 
 
@@ -210,7 +225,7 @@ class _Gradients:
 
     method: str
     task: int
-    baselines: Baseline | None
+    baselines: tuple[Baseline, ...]
     n: int
     steps: int
     noise: float
@@ -233,8 +248,7 @@ class _Gradients:
         draw = {"seed": self.seed, "row_offset": self.row_offset + offset}
         if self.method == "smooth_grad":
             return smooth_grad(score, plan, codes, self.n, self.noise, **draw), nothing
-        kind = self.baselines or ("shuffle" if self.method == "deeplift_shap" else "zeros")
-        base = baselines_of(kind, codes, plan, self.n, **draw)
+        base = baselines_of(self.baselines, codes, plan, self.n, **draw)
         if self.method == "deeplift_shap":
             return deeplift_shap(score, plan, codes, base)
         return integrated_gradients(score, plan, codes, base, self.steps)
@@ -258,15 +272,3 @@ def _mean_over_views(
             raw[block] += whole[:, :, skip : skip + codes.shape[1]] / len(seen)
             missing[block] += less / len(seen)
     return raw, missing
-
-
-def _task(plan: Plan, task: int | str | None) -> int:
-    tasks = plan.target_spec.tasks
-    if task is None and len(tasks) == 1:
-        return 0
-    if isinstance(task, str):
-        if task in tasks:
-            return tasks.index(task)
-    elif isinstance(task, Integral) and not isinstance(task, bool) and 0 <= task < len(tasks):
-        return int(task)
-    raise OptionError(f"task={task!r}; the model answers {', '.join(tasks)}: choose one")

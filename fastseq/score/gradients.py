@@ -1,8 +1,8 @@
 """Gradients of a task's score at any input between baselines and sequences."""
 
 import warnings
-from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from fastseq._lazy import load
 from fastseq.arrays import UNKNOWN, Codes
-from fastseq.errors import OptionError
+from fastseq.errors import ModelError, OptionError
 from fastseq.lower.plan import Plan
+from fastseq.models.blocks import BiLSTM, Exponential, GlobalMaxPool, MaxAndMean, SqueezeExcite
 from fastseq.models.specs import Strand
 from fastseq.sequence.encode import one_hot
 from fastseq.sequence.shuffle import shuffle
@@ -54,33 +55,59 @@ class TaskScore(nn.Module):
         return score.flatten(1).sum(1, keepdim=True) if score.ndim > 1 else score[:, None]
 
 
+def check_gradient(plan: Plan) -> None:
+    """Raise a ModelError where a model's answer has no gradient, as trees' and counts of k-mers."""
+    nothing = torch.zeros(1, 4, plan.input_spec.length, device=plan.device, requires_grad=True)
+    with torch.enable_grad():
+        found = TaskScore(plan, 0, "+")(nothing)
+    if not found.requires_grad:
+        raise ModelError(
+            f"{type(plan.module).__name__} answers without a gradient; method='ism' needs none"
+        )
+
+
 def float_one_hot(codes: Codes) -> NDArray[np.float32]:
     """Return one-hot as networks read it, float32, (n, 4, length); unknown bases are zero."""
     return np.asarray(one_hot(codes, dtype="float32"), np.float32)
 
 
+def kinds_of_baselines(given: Baseline | Sequence[Baseline]) -> tuple[Baseline, ...]:
+    """Return the kinds of baselines asked for.
+
+    Raises
+    ------
+    OptionError
+        There is no such kind, or none at all.
+    """
+    kinds = (given,) if isinstance(given, str) else tuple(given)
+    if not kinds or not {*kinds} <= {*get_args(Baseline)}:
+        raise OptionError(f"baselines={given!r}; expected 'zeros', 'uniform', 'shuffle' or several")
+    return kinds
+
+
 def baselines(
-    kind: Baseline, codes: Codes, plan: Plan, n: int, *, seed: int, row_offset: int
+    kinds: Sequence[Baseline], codes: Codes, plan: Plan, n: int, *, seed: int, row_offset: int
 ) -> NDArray[np.float32]:
     """Return what sequences are compared with, float32, (rows, baselines, 4, length).
 
     Parameters
     ----------
-    kind : {"zeros", "uniform", "shuffle"}
+    kinds : sequence of {"zeros", "uniform", "shuffle"}
         No base at all, a quarter of each, or ``n`` dinucleotide shuffles of the variable part.
     codes : uint8, (rows, length)
         Full model input.
     """
-    spec = plan.input_spec
-    if kind == "shuffle":
-        shuffled = shuffle(spec.variable_part(codes), 2, n, seed=seed, row_offset=row_offset)
-        flat = spec.place(shuffled.reshape(-1, spec.variable))
-        return float_one_hot(flat).reshape(len(codes), n, 4, spec.length)
-    if kind in ("zeros", "uniform"):
-        # an unknown base stays one, so that nothing is lost there
-        fill = np.where(codes < UNKNOWN, 0.0 if kind == "zeros" else 0.25, 0.0)
-        return np.repeat(fill[:, None, None].astype(np.float32), 4, axis=2)
-    raise OptionError(f"baselines={kind!r}; expected 'zeros', 'uniform' or 'shuffle'")
+    spec, found = plan.input_spec, []
+    for kind in kinds:
+        if kind == "shuffle":
+            shuffled = shuffle(spec.variable_part(codes), 2, n, seed=seed, row_offset=row_offset)
+            flat = spec.place(shuffled.reshape(-1, spec.variable))
+            found.append(float_one_hot(flat).reshape(len(codes), n, 4, spec.length))
+        else:
+            # an unknown base stays one, so that nothing is lost there
+            fill = np.where(codes < UNKNOWN, 0.0 if kind == "zeros" else 0.25, 0.0)
+            found.append(np.repeat(fill[:, None, None].astype(np.float32), 4, axis=2))
+    return np.concatenate(found, axis=1)
 
 
 def smooth_grad(
@@ -93,7 +120,7 @@ def smooth_grad(
     for _ in range(n):
         draw = np.stack([stream.normal(0, noise, hot.shape[1:]) for stream in streams])
         total += _gradient(score, plan, hot + draw.astype(np.float32))
-    return total / n
+    return total / np.float32(n)
 
 
 def integrated_gradients(
@@ -134,19 +161,38 @@ def deeplift_shap(
     tangermeme = load("tangermeme.deep_lift_shap")
     hot = float_one_hot(codes)
 
-    def uniform(x: Tensor, n: int = 1, random_state: int | None = None) -> Tensor:
-        return (x.sum(1, keepdim=True) / 4).expand_as(x)[:, None].expand(-1, n, -1, -1)
-
     with warnings.catch_warnings():
         # all-zero columns are the model's N here, and a baseline of its own
         warnings.filterwarnings("ignore", message=".*one-hot encoded")
         contributions = tangermeme.deep_lift_shap(
             score.eval(), torch.from_numpy(hot), target=0, hypothetical=True,
-            references=torch.from_numpy(base) if np.isin(base, (0, 1)).all() else uniform,
-            n_shuffles=base.shape[1], batch_size=plan.micro_batch, device=str(plan.device),
-            random_state=0, only_warn=True,
+            references=torch.from_numpy(base), n_shuffles=base.shape[1],
+            batch_size=plan.micro_batch, device=str(plan.device), random_state=0,
+            only_warn=True, additional_nonlinear_ops=_rules(score, tangermeme),
         ).numpy()  # fmt: skip
     return contributions, _missing(score, plan, hot, base, contributions)
+
+
+def _rules(score: TaskScore, tangermeme: Any) -> dict[type[nn.Module], Callable[..., Any]]:
+    """Return how tangermeme is to pass our layers, and those made from torch's.
+
+    It looks a layer up by its very class. What gates or recurs has no rule of its own and takes
+    its mean gradient along the way from the baseline.
+    """
+
+    def global_max(module: Any, into: Any, out: tuple[Tensor]) -> Any:
+        pool: Any = nn.MaxPool1d(module.input.shape[-1])
+        pool.input, pool.output = module.input, module.output[..., None]
+        return tangermeme._maxpool(pool, into, (out[0][..., None],))
+
+    along = tangermeme.integrated_gradients_op()
+    known = tangermeme._build_nonlinear_ops(
+        {Exponential: tangermeme._nonlinear, GlobalMaxPool: global_max}
+        | dict.fromkeys((MaxAndMean, SqueezeExcite, BiLSTM), along)
+    )
+    kinds = {type(module) for module in score.modules()}
+    found = {kind: next((known[c] for c in kind.__mro__ if c in known), None) for kind in kinds}
+    return {kind: rule for kind, rule in found.items() if rule is not None}
 
 
 def _missing(

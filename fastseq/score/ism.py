@@ -37,6 +37,7 @@ def saturation_mutagenesis(  # pyright: ignore[reportInconsistentOverload] - the
     engine: Engine | Literal["auto"] = "auto",
     scale: OutputScale = "output",
     reduce: Literal["sum", "mean"] | Reduce | None = None,
+    task: int | str | None = None,
     strands: Literal["forward", "both"] = "forward",
     shifts: Sequence[int] = (0,),
     output: str | PathLike[str] | None = None,
@@ -67,6 +68,8 @@ def saturation_mutagenesis(  # pyright: ignore[reportInconsistentOverload] - the
         "logit" takes effects on the score before the activation.
     reduce : {"sum", "mean"} or callable, optional
         How a profile model's positions become one number, (..., positions) -> (...).
+    task : int or str, optional
+        The only answer to keep, of a model that gives several.
     output : path-like, optional
         A folder for .npz shards, or a Zarr group by its ending .zarr: a set of any size is
         written as it is made, to the same bits, and `fastseq.io.map_shards` reads it back.
@@ -112,7 +115,7 @@ def saturation_mutagenesis(  # pyright: ignore[reportInconsistentOverload] - the
     check_output(output, names, resume, shard)
     codes = as_rows(seqs)
     running = Running(
-        engine=engine, scale=scale, reduce=reduce, strands=strands, shifts=shifts,
+        engine=engine, scale=scale, reduce=reduce, task=task, strands=strands, shifts=shifts,
         batch_size=batch_size, device=device, precision=precision,
     )  # fmt: skip
     journey = Journey(model, codes, 3, running, span=(start, end))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -39,6 +40,8 @@ class Running:
         "logit" takes effects on the score before the activation.
     reduce : {"sum", "mean"} or callable, optional
         How a profile model's positions become one number, (..., positions) -> (...).
+    task : int or str, optional
+        The only answer to keep, of a model that gives several.
     strands, shifts, batch_size, device, precision, progress
         As for `fastseq.predict`.
     """
@@ -46,6 +49,7 @@ class Running:
     engine: Engine | Literal["auto"] = "auto"
     scale: OutputScale = "output"
     reduce: Literal["sum", "mean"] | Reduce | None = None
+    task: int | str | None = None
     strands: Literal["forward", "both"] = "forward"
     shifts: Sequence[int] = (0,)
     batch_size: int | None = None
@@ -112,7 +116,10 @@ class Journey:
             sequences=None if running.engine == "incremental" else mutants,
         )  # fmt: skip
         self._views.warn_untrained_strands(self.plans)
-        self.tasks = self.plans[0].target_spec.tasks
+        self.tasks, self._kept = self.plans[0].target_spec.tasks, slice(None)
+        if running.task is not None:
+            number = task_number(self.plans[0], running.task)
+            self.tasks, self._kept = (self.tasks[number],), slice(number, number + 1)
         self.start, self.end = self._span(*span, margin)
         self.engine: Engine = self._chosen(running.engine, int(edits * (self.end - self.start)))
         self._to_number = _reducer(self.plans[0], running.reduce)
@@ -139,7 +146,8 @@ class Journey:
             )
             self._checked = True
         found = viewed.effects(self.plans, rows, placed, self._views, engine=self.engine, **seen)
-        return self._to_number(found.y_ref), self._to_number(found.deltas)
+        y_ref, deltas = found.y_ref[:, self._kept], found.deltas[:, self._kept]
+        return self._to_number(y_ref), self._to_number(deltas)
 
     def about(self) -> dict[str, Any]:
         """Return the options that decide the effects, the chosen engine among them."""
@@ -209,7 +217,28 @@ def _checked(reduce: Reduce, profile: NDArray[np.float32]) -> NDArray[np.float32
     return found
 
 
+def task_number(plan: Plan, task: int | str | None) -> int:
+    """Return which of a model's answers is meant; the only one where none is named.
+
+    Raises
+    ------
+    OptionError
+        There is no such answer, or none is chosen of several.
+    """
+    tasks = plan.target_spec.tasks
+    if task is None and len(tasks) == 1:
+        return 0
+    if isinstance(task, str):
+        if task in tasks:
+            return tasks.index(task)
+    elif isinstance(task, Integral) and not isinstance(task, bool) and 0 <= task < len(tasks):
+        return int(task)
+    raise OptionError(f"task={task!r}; the model answers {', '.join(tasks)}: choose one")
+
+
 def _reducer(plan: Plan, reduce: str | Reduce | None) -> Reduce:
+    if not callable(reduce) and reduce not in (None, "sum", "mean"):
+        raise OptionError(f"reduce={reduce!r}; expected 'sum', 'mean' or a function")
     if plan.positions is None:
         return lambda answer: answer
     if callable(reduce):

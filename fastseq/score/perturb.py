@@ -38,7 +38,7 @@ class Perturbations:
     tasks : tuple of str
     y_ref : float32, (n, tasks)
     effect : float32, (e, tasks)
-        y_alt - y_ref of each edit, carried as deltas where the edit keeps the length.
+        y_alt - y_ref of each edit, carried as deltas where that is faster.
     precision : PrecisionReport or None
         What a reduced precision cost, on a sample; None in float32.
     """
@@ -130,8 +130,8 @@ def perturb(
     names, resume, shard
         As for `fastseq.saturation_mutagenesis`.
     **options
-        ``engine``, ``scale``, ``reduce``, ``strands``, ``shifts``, ``batch_size``, ``device``,
-        ``precision``, ``progress``, as for `fastseq.saturation_mutagenesis`.
+        ``engine``, ``scale``, ``reduce``, ``task``, ``strands``, ``shifts``, ``batch_size``,
+        ``device``, ``precision``, ``progress``, as for `fastseq.saturation_mutagenesis`.
 
     Returns
     -------

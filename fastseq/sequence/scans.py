@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from fastseq.arrays import UNKNOWN, Codes
-from fastseq.errors import OptionError
+from fastseq.errors import OptionError, SequenceError
 from fastseq.sequence.edits import Edits
 from fastseq.sequence.encode import encode
 from fastseq.sequence.shuffle import shuffle
@@ -174,7 +174,10 @@ def _number(text: str, digits: str) -> int:
 def _words(words: Sequence[str]) -> list[Codes]:
     if isinstance(words, str | bytes):
         raise OptionError(f"words={words!r}; expected a list of words")
-    read = [encode(word, unknown="error") for word in words]
+    for word in words:
+        if not {*word.upper()} <= {*"ACGTN"}:
+            raise SequenceError(f"word {word!r}; expected letters A, C, G, T and N")
+    read = [encode(word) for word in words]
     if not read or not all(map(len, read)):
         raise OptionError(f"words={list(words)!r}; expected at least one, and none empty")
     return read

@@ -39,6 +39,23 @@ def test_explain_tells_the_engine_and_runs_nothing(run, model):
     assert both.count(f"{model}:\n120 edits a sequence") == 2
 
 
+def test_explain_is_about_substitutions_of_a_span_that_is_there(run, model):
+    assert "leave out --edits" in one_line(run("ism", "-m", model, "--explain", "--edits", "x"))
+    told = one_line(run("ism", "-m", model, "--explain", "--start", 50))
+    assert told == "--start 50 --end 40; the model takes 40 bp"
+
+
+def test_one_task_is_kept(run, fasta):
+    network = fastseq.models.build("tum_cnn", length=40, channels=8, tasks=2)
+    fastseq.models.save(network, "two.safetensors")
+    call = ["ism", "-m", "two.safetensors", fasta, "--task", "y1", "-o"]
+    assert parsed(run(*call, "m.npz", "--json"))["tasks"] == ["y1"]
+    assert run(*call, "d.tsv", "--edits", "deletions").exit_code == 0
+    assert "effect" in pd.read_csv("d.tsv", sep="\t").columns
+    assert "insertions" in one_line(run(*call, "-", "--edits", "insertions:")), "names the words"
+    assert "word 'GAXA'" in one_line(run(*call, "-", "--edits", "insertions:GAXA"))
+
+
 def test_sequences_are_needed_to_run(run, model):
     result = run("ism", "-m", model)
     assert result.exit_code == 2

@@ -143,7 +143,7 @@ def test_insertions_at_and_beyond_both_ends():
         (lambda: "deletions:" + "9" * 30, OptionError, "do not fit into positions 0 to 14"),
         (lambda: "deletions:²", OptionError, "'²' is no number above 0"),
         (lambda: "deletions:-1", OptionError, "'-1' is no number above 0"),
-        (lambda: "insertions:GAR", SequenceError, "'R' at position 2"),
+        (lambda: "insertions:GAR", SequenceError, "word 'GAR'; expected letters"),
         (lambda: "motifs:" + "A" * 15, OptionError, "15 bp do not fit"),
         (lambda: "shuffles:5x0", OptionError, "'0' is no number above 0"),
     ],

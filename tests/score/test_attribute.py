@@ -6,8 +6,15 @@ import torch
 from torch import nn
 
 import fastseq
-from fastseq.errors import FastseqWarning, MissingExtraError, OptionError, ShapeError
+from fastseq.errors import (
+    FastseqWarning,
+    MissingExtraError,
+    ModelError,
+    OptionError,
+    ShapeError,
+)
 from fastseq.io.maps import read_maps
+from fastseq.models import blocks
 from fastseq.models.specs import InputSpec, TargetSpec
 
 
@@ -124,6 +131,34 @@ def test_smooth_gradients_near_the_gradient_and_not_by_the_batch():
     np.testing.assert_allclose(first.raw, some.raw[:66], atol=1e-6)
 
 
+def test_several_baselines_are_averaged():
+    def mapped(baselines, method="integrated_gradients"):
+        return fastseq.attribute(smooth(), curved(), method, task=1, baselines=baselines, n=1)
+
+    for method in ("integrated_gradients", "deeplift_shap"):
+        if method == "deeplift_shap":
+            pytest.importorskip("tangermeme")
+        kinds = ("uniform", "zeros", "shuffle")
+        mean = np.mean([mapped(kind, method=method).raw for kind in kinds], axis=0)
+        np.testing.assert_allclose(mapped(kinds, method=method).raw, mean, atol=1e-6)
+    with pytest.raises(OptionError, match="expected 'zeros', 'uniform', 'shuffle' or several"):
+        mapped(("zeros", "ones"))
+
+
+def test_models_without_a_gradient_are_refused():
+    model = fastseq.models.build("kmer_ridge", length=12, k=(2, 3))
+    with pytest.raises(ModelError, match=r"KmerRidge answers without a gradient; method='ism'"):
+        fastseq.attribute(model, curved())
+    assert fastseq.attribute(model, curved(), "ism").raw.shape == (5, 4, 12)
+
+
+def test_maps_that_are_not_finite_are_told():
+    model = linear()
+    nn.init.constant_(model[1].weight, np.nan)
+    with pytest.warns(FastseqWarning, match=r"the map of sequence 0 is not finite \(6 of 6"):
+        fastseq.attribute(model, CODES)
+
+
 def test_maps_by_baselines_cover_what_was_given():
     model = smooth(12, 1)
     model.input_spec = InputSpec(12, left="ACT", right="GG", unknown="uniform")
@@ -145,6 +180,26 @@ def test_deeplift_is_tangermemes_and_adds_up(baselines):
     assert np.abs(found.contributions).max() > 1e-3
     line = fastseq.attribute(linear(), CODES, "deeplift_shap", baselines="zeros")
     np.testing.assert_allclose(line.raw, fastseq.attribute(linear(), CODES).raw, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [blocks.PReLU(), blocks.MaxPool1d(2), blocks.GlobalMaxPool()],
+        [blocks.Exponential(), blocks.GlobalMeanPool()],
+        [nn.PReLU(), blocks.GlobalMaxPool()],
+        [nn.SiLU(), blocks.SqueezeExcite(6, 2), blocks.GlobalMeanPool()],
+        [nn.ReLU(), blocks.BiLSTM(6, 3), blocks.GlobalMeanPool()],
+    ],
+    ids=lambda layers: type(layers[-2]).__name__,
+)
+def test_deeplift_adds_up_through_layers_of_our_own(layers):
+    pytest.importorskip("tangermeme")
+    torch.manual_seed(2)
+    model = nn.Sequential(blocks.Conv1d(4, 6, 5), *layers, nn.Linear(6, 2))
+    found = fastseq.attribute(model, curved(), "deeplift_shap", task=1, n=3)
+    assert np.abs(found.contributions).max() > 1e-3
+    np.testing.assert_allclose(found.missing, 0, atol=1e-5)
 
 
 def test_deeplift_without_tangermeme_names_the_extra(monkeypatch):

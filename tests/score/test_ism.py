@@ -33,6 +33,25 @@ def naive(model, codes, start, end, **options):
     return effect
 
 
+def test_one_task_of_several_is_kept(tmp_path):
+    codes = np.random.default_rng(2).integers(0, 5, (5, 14)).astype(np.uint8)
+    whole = fastseq.saturation_mutagenesis(network(), codes)
+    for task in (1, "task1"):
+        one = fastseq.saturation_mutagenesis(network(), codes, task=task)
+        assert one.tasks == ("task1",)
+        np.testing.assert_array_equal(one.effect, whole.effect[:, 1:])
+        np.testing.assert_array_equal(one.y_ref, whole.y_ref[:, 1:])
+    edits = fastseq.perturb(network(), codes, "deletions:3", task=0)
+    assert edits.tasks == ("task0",)
+    told = fastseq.saturation_mutagenesis(network(), codes, task=1, output=tmp_path / "m")
+    assert told["identity"]["tasks"] == ["task1"]
+    for task in ("z", 2, -1, 0.5):
+        with pytest.raises(OptionError, match=r"the model answers task0, task1: choose one"):
+            fastseq.saturation_mutagenesis(network(), codes, task=task)
+    with pytest.raises(OptionError, match="reduce='counts'; expected 'sum', 'mean' or a function"):
+        fastseq.saturation_mutagenesis(network(), codes, reduce="counts")
+
+
 @settings(max_examples=8)
 @given(
     st.integers(1, 3), st.integers(0, 13), st.integers(1, 14), st.sampled_from(["forward", "both"])
