@@ -181,7 +181,9 @@ def _delimited(
     pandas = load("pandas")
     try:
         first = data.partition(b"\n")[0].decode("utf-8-sig").rstrip("\r")
-    except UnicodeDecodeError as error:
+        if "\0" in first:
+            raise ValueError("a zero byte")
+    except ValueError as error:
         raise FormatError(f"{path}: expected a TSV, CSV or Parquet table; found bytes") from error
     separator = max(SEPARATORS, key=first.count)
     names = names or _unnamed(first.split(separator))

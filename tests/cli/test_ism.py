@@ -56,6 +56,12 @@ def test_one_task_is_kept(run, fasta):
     assert "word 'GAXA'" in one_line(run(*call, "-", "--edits", "insertions:GAXA"))
 
 
+def test_bytes_are_no_table(run, model):
+    Path("bytes.fa").write_bytes(b"\0\1\2" * 20)
+    told = one_line(run("ism", "-m", model, "bytes.fa"))
+    assert told == "bytes.fa: expected a TSV, CSV or Parquet table; found bytes"
+
+
 def test_sequences_are_needed_to_run(run, model):
     result = run("ism", "-m", model)
     assert result.exit_code == 2
