@@ -23,7 +23,7 @@ cdef extern from "delta.h" nogil:
         void *data
         uint64_t *masks
         int64_t *ranges
-        int64_t n_steps, n_values, n_sites, bases, length, alternatives, chunk
+        int64_t n_steps, n_values, n_sites, bases, length, alternatives, chunk, done
     void delta_run(const delta_run_t*, int, int)
     int delta_has_bfloat16(int)
 
@@ -31,9 +31,8 @@ cdef const int *cpu = cpu_level()
 
 # the order of a step's numbers; addresses stand last
 FIELDS = ("kind", "x", "y", "out", "kernel", "stride", "dilation", "before", "channels_in",
-          "channels", "length_in", "length", "activation", "diagonal", "weight", "slope")
-KINDS = ("stem", "conv", "activate", "add", "concat", "crop", "max_pool", "mean_pool",
-         "global_max", "global_mean", "flat", "map")
+          "channels", "length_in", "length", "activation", "diagonal", "late", "weight", "slope")
+KINDS = ("stem", "conv", "activate", "add", "concat", "max_pool", "mean_pool", "global_max")
 LANE, BLOCK, ALTERNATIVES = 16, 64, 3
 
 
@@ -51,12 +50,12 @@ def run(const int64_t[:, ::1] steps not None, const int64_t[:, ::1] values not N
         bint narrow) -> None:
     """Carry edits of a few sequences through all steps; addresses are the caller's to keep.
 
-    `steps` (steps, 16), `values` (values, 5), `references` (steps, 6) and `outs` (steps,) hold the
+    `steps` (steps, 17), `values` (values, 5), `references` (steps, 6) and `outs` (steps,) hold the
     numbers and addresses of the structures in delta.h. Differences are held as float32, `narrow` as
     bfloat16.
     """
     cdef delta_run_t q
-    if steps.shape[1] != 16 or values.shape[1] != 5 or references.shape[1] != 6:
+    if steps.shape[1] != 17 or values.shape[1] != 5 or references.shape[1] != 6:
         raise ValueError("a table does not have the columns of delta.h")
     if references.shape[0] != steps.shape[0] or outs.shape[0] != steps.shape[0]:
         raise ValueError("references and outs need a row for every step")
@@ -79,5 +78,6 @@ def run(const int64_t[:, ::1] steps not None, const int64_t[:, ::1] values not N
     q.data, q.masks, q.ranges = &data[0], &masks[0], &ranges[0]
     q.n_steps, q.n_values, q.n_sites = steps.shape[0], values.shape[0], start.shape[0]
     q.alternatives, q.length, q.chunk = inserted.shape[1], inserted.shape[2], chunk
+    q.done = 0
     with nogil:
         delta_run(&q, narrow, cpu[0])

@@ -1,4 +1,4 @@
-"""Substitutions as differences, one thread, beside eager mutants and tangermeme's windows."""
+"""Edits as differences, one thread, beside eager mutants and tangermeme's windows."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +9,12 @@ import torch
 
 import fastseq
 from benchmarks.rivals import optional
-from benchmarks.rivals.plain_torch import BPNet, DeepStarr, ResNet, calibrated
+from benchmarks.rivals.plain_torch import BPNet, DeepStarr, LegNet, ResNet, calibrated
 from benchmarks.run import Case, Rival
 from fastseq.lower.capture import capture
 from fastseq.lower.incremental import DeltaEngine
 from fastseq.sequence.edits import Edits, apply
+from fastseq.sequence.scans import read_source
 
 TABLE = torch.cat([torch.eye(4), torch.zeros(1, 4)])
 BATCHES = (32, 128, 512)
@@ -33,6 +34,12 @@ IN_BFLOAT16 = {("ResNet PReLU", 110), ("DeepSTARR", 1000), ("BPNet", 2114)}
 SMALL = (
     ("tum_resnet", 4), ("legnet", 4), ("dream_rnn", 4), ("dream_attn", 4), ("vaishnav", 4),
     ("deepstarr", 4), ("legnet", 40), ("dream_rnn", 20),
+)  # fmt: skip
+# edits that move what is behind them, at every position: network, length, edits
+MOVING = (
+    ("ResNet", 110, "deletions:1"), ("ResNet", 110, "deletions:10"), ("ResNet", 110, "insertions:A"),
+    ("DeepSTARR", 249, "deletions:1"), ("DeepSTARR", 249, "deletions:10"),
+    ("DeepSTARR", 249, "insertions:A"),
 )  # fmt: skip
 PYTORCH_ONLY = {110: 3, 249: 6.5, 500: 13}  # goals on the residual network
 
@@ -54,14 +61,74 @@ def cases(size: str) -> Iterator[Case]:
         rivals.append(Rival("dense operations as a matrix product", product, "torch", goals[2]))
         yield job.case(f"{name} {length} bp", engine, rivals)
         if (name, length) in IN_BFLOAT16:
-            yield job.in_bfloat16(f"{name} {length} bp, bfloat16", engine)
+            whole = Job(job.model, length, length)
+            yield whole.in_bfloat16(f"{name} {length} bp, bfloat16", engine)
         if name == "ResNet ReLU":
             slow = Rival(eager.name, eager.run, "torch", PYTORCH_ONLY[length])
             yield job.case(f"{name} {length} bp, PyTorch", job.engine(native=False), [slow])
+    yield gated(size)
+    for name, length, source in MOVING[:: 5 if size == "tiny" else 1]:
+        yield moving(name, length, source, size)
     yield two_threads(size)
     yield growth(size)
     for name, positions in SMALL[:: 4 if size == "tiny" else 1]:
         yield small_job(name, 2 if size == "tiny" else positions)
+
+
+def gated(size: str) -> Case:
+    """Return a network whose gates read the whole length, which `auto` runs in full."""
+    length = 110
+    job = Job(calibrated(LegNet(4), length), length, 3 if size == "tiny" else 40)
+    plan = fastseq.lower(job.model, length=length, device="cpu")
+    edits = job.table
+    engine = "incremental" if plan.incremental_pays(3 * length, 1) else "full"
+    run = lambda: plan.effects(job.codes, edits, engine=engine)  # noqa: E731
+    rivals = [Rival("eager mutants, the best batch", job.best(job.eager, size), "torch", 1.6)]
+    windows = optional("tangermeme_ism")
+    if windows:
+        fast = windows.FastISM(job.model, job.hot, job.positions)
+        best = job.best(fast.run, size)
+        rivals.append(Rival("tangermeme windows, the best batch", best, "tangermeme", 2))
+    return Case(
+        f"LegNet {length} bp", run, len(edits), "edits",
+        f"{len(edits)} substitutions in one random sequence; random weights, batch statistics of "
+        "random sequences",
+        rivals, check=lambda: job.check(run()[1]), note=f"auto takes the {engine} engine",
+    )  # fmt: skip
+
+
+def moving(name: str, length: int, source: str, size: str) -> Case:
+    """Return edits that move all behind them, through the engine that each is faster by."""
+    model = DeepStarr(length) if name == "DeepSTARR" else ResNet(activation=torch.nn.ReLU)
+    job = Job(calibrated(model, length), length, 3)
+    plan = fastseq.lower(job.model, length=length, device="cpu")
+    codes = np.random.default_rng(2).integers(0, 4, (1, length + 10), dtype=np.uint8)
+    edits = read_source(source, codes, end=9 if size == "tiny" else length)
+    run = lambda: plan.effects(codes, edits, length=length, engine="incremental")  # noqa: E731
+    mutants = torch.from_numpy(fastseq.one_hot(apply(codes, edits, length=length), dtype="float32"))
+
+    def eager(batch: int) -> torch.Tensor:
+        with torch.inference_mode():
+            return torch.cat([job.model(part) for part in mutants.split(batch)])
+
+    def check() -> None:
+        with torch.inference_mode():
+            hot = torch.from_numpy(fastseq.one_hot(codes[:, :length], dtype="float64"))
+            true = job.model.double()(mutants.double()) - job.model(hot)
+            job.model.float()
+            own = eager(32) - job.model(hot.float())
+        error = np.abs(run()[1] - true.numpy()).max()
+        limit = max(1e-4 * true.abs().median(), (own - true).abs().max())
+        assert error <= limit, f"{error:.1e} off"
+
+    carried = plan.delta_engine("+").pays(edits.start, length - edits.start).mean()
+    return Case(
+        f"{name} {length} bp, {source}", run, len(edits), "edits",
+        f"{len(edits)} edits in one random sequence, bases behind it move in; random weights, "
+        "batch statistics of random sequences",
+        [Rival("eager mutants, the best batch", job.best(eager, size), "torch", 1.6)],
+        check=check, note=f"{carried:.0%} run as differences, the others in full",
+    )  # fmt: skip
 
 
 def small_job(name: str, positions: int) -> Case:
@@ -72,8 +139,7 @@ def small_job(name: str, positions: int) -> Case:
     plan = fastseq.lower(model, device="cpu")
     seconds, length = time.process_time() - begin, plan.input_spec.variable
     job = Job(model, length, positions)
-    row, start, inserted, offsets = job.edits
-    edits = Edits(row, start, np.ones_like(start), inserted, offsets)
+    edits = job.table
     pays = plan.incremental_pays(len(edits), 1)
     engine = "incremental" if pays else "full"
 
@@ -155,6 +221,11 @@ class Job:
         """All substitutions, as an engine takes them."""
         count = np.arange(len(self.start) + 1)
         return self.start * 0, self.start, self.inserted.astype(np.uint8), count
+
+    @property
+    def table(self) -> Edits:
+        """All substitutions, as a plan takes them."""
+        return Edits.point(*self.edits[:3])
 
     def of_many(self, rows: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Return so many random sequences, and substitutions at the same positions of each."""

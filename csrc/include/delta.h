@@ -5,7 +5,8 @@
    alternatives of a site share its window, and guard rows are zero. One bit a channel and row says
    whether any alternative differs there, so that a convolution skips what is exactly zero. Channels
    are padded to LANE of them; padded ones are zero throughout. Differences and the weights they
-   meet are float, or bfloat16 where the processor multiplies it; sums and references are float. */
+   meet are float, or bfloat16 where the processor multiplies it; sums, references and what leaves
+   are float. A vector is a map of one position. */
 #ifndef FASTSEQ_DELTA_H
 #define FASTSEQ_DELTA_H
 
@@ -13,21 +14,23 @@
 
 enum { DELTA_LANE = 16, DELTA_BLOCK = 64 };
 enum {
-    DELTA_STEM, DELTA_CONV, DELTA_ACTIVATE, DELTA_ADD, DELTA_CONCAT, DELTA_CROP, DELTA_MAX_POOL,
-    DELTA_MEAN_POOL, DELTA_GLOBAL_MAX, DELTA_GLOBAL_MEAN, DELTA_FLAT, DELTA_MAP
+    DELTA_STEM, DELTA_CONV, DELTA_ACTIVATE, DELTA_ADD, DELTA_CONCAT, DELTA_MAX_POOL,
+    DELTA_MEAN_POOL, DELTA_GLOBAL_MAX
 };
 enum {
     DELTA_NONE, DELTA_RELU, DELTA_SLOPE, DELTA_ELU, DELTA_SILU, DELTA_SIGMOID, DELTA_TANH,
     DELTA_GELU, DELTA_SOFTPLUS, DELTA_EXP
 };
 
-/* y < 0: no second input. Weights of a convolution lie as [block of 64 channels][tap][channel in]
-   [channel of the block], in bfloat16 two channels in beside each other; of a stem as [old code]
-   [new code][tap][channel], always float. A diagonal convolution's blocks read only the channels in
-   that have their own numbers, as groups within a block do. */
+/* Step `out` = activation(linear part of x and y), y < 0 where there is one input. A convolution adds
+   y to its sums, or `late` to what its activation gives. Its weights lie as [block of 64 channels]
+   [tap][channel in][channel of the block], in bfloat16 two channels in beside each other; those of
+   a stem, the convolution over bases, as [old code][new code][tap][channel], always float. The
+   blocks of a diagonal convolution read only the channels in that have their own numbers, as groups
+   within a block do. A linear layer over a whole map is a convolution with one result. */
 typedef struct {
     int64_t kind, x, y, out, kernel, stride, dilation, before;
-    int64_t channels_in, channels, length_in, length, activation, diagonal;
+    int64_t channels_in, channels, length_in, length, activation, diagonal, late;
     const void *weight;
     const float *slope;
 } delta_step_t;
@@ -37,8 +40,9 @@ typedef struct {
     int64_t channels, rows, guard, data, mask;
 } delta_value_t;
 
-/* what a step reads of the first reference: before the activation | pool's input and output | map,
-   prefix and suffix maxima | inverse divisors; the next one's lie so many floats behind */
+/* what a step reads of the first reference, in rows of channels: before the activation | a pool's
+   input and output, or inverse divisors | map, prefix and suffix maxima; the next reference's lie so
+   many floats behind */
 typedef struct {
     const float *a, *b, *c;
     int64_t next_a, next_b, next_c;
@@ -48,7 +52,7 @@ typedef struct {
     const delta_step_t *steps;
     const delta_value_t *values;
     const delta_reference_t *references;
-    float *const *outs;             /* of the steps that leave the chain */
+    float *const *outs;             /* of the steps whose result leaves, [site][alternative] maps */
     const uint8_t *codes;           /* [reference][bases] */
     const int64_t *row;             /* the reference of every site */
     const int64_t *start;           /* of every site */
@@ -56,7 +60,7 @@ typedef struct {
     void *data;
     uint64_t *masks;
     int64_t *ranges;                /* [value][low, high][site of the chunk] */
-    int64_t n_steps, n_values, n_sites, bases, length, alternatives, chunk;
+    int64_t n_steps, n_values, n_sites, bases, length, alternatives, chunk, done;
 } delta_run_t;
 
 static inline int64_t delta_min(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -67,6 +71,13 @@ static inline int64_t delta_ceil(int64_t a, int64_t b) { return a / b + (a % b >
 static inline const float *delta_seen(const delta_run_t *q, const float *first, int64_t next,
                                       int64_t site) {
     return first + q->row[site] * next;
+}
+
+/* where an alternative's row of a step's result leaves to */
+static inline float *delta_leaving(const delta_run_t *q, const delta_step_t *s, int64_t site,
+                                   int64_t alt, int64_t row) {
+    int64_t lane = (q->done + site) * q->alternatives + alt;
+    return q->outs[s - q->steps] + (lane * s->length + row) * s->channels;
 }
 
 static inline int64_t *delta_low(const delta_run_t *q, int64_t value) {
@@ -100,6 +111,12 @@ static inline void delta_reach(const delta_step_t *s, int64_t low, int64_t high,
     first = delta_min(delta_max(first, 0), s->length);
     last = delta_min(delta_max(last, 0), s->length);
     if (last > first) *to_low = first, *to_high = last;
+}
+
+/* the first tap of a result that reads `ahead` positions or more behind what tap 0 reads */
+static inline int64_t delta_tap(const delta_step_t *s, int64_t ahead) {
+    if (s->dilation > 1) ahead = delta_ceil(ahead, s->dilation);
+    return delta_min(delta_max(ahead, 0), s->kernel);
 }
 
 static inline void delta_ranges(const delta_run_t *q, const delta_step_t *s, int64_t sites) {

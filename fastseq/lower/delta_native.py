@@ -27,21 +27,22 @@ ACTIVATIONS = {
 }  # fmt: skip
 SLOPED = ("leaky_relu", "prelu", "elu")
 KIND = {name: number for number, name in enumerate(delta.KINDS)}
-REDUCED = {
-    ops.global_max: "global_max",
-    ops.global_mean: "global_mean",
-    ops.flat_linear: "flat",
-}
-PLAIN = {
+NATIVE = {
     ops.conv: "conv",
+    ops.flat_linear: "conv",
+    ops.linear: "conv",
     ops.activate: "activate",
+    ops.zero_pad: "activate",
     ops.add: "add",
     ops.concat: "concat",
-    ops.zero_pad: "crop",
     ops.max_pool: "max_pool",
     ops.mean_pool: "mean_pool",
+    ops.global_mean: "mean_pool",
+    ops.global_max: "global_max",
 }
-KEEP_CHANNELS = {*PLAIN, *REDUCED} - {ops.conv, ops.concat, ops.flat_linear}
+# layers that answer one position for a whole map
+WHOLE = {ops.flat_linear, ops.global_mean, ops.global_max}
+NEW_CHANNELS = {ops.conv, ops.flat_linear, ops.linear, ops.concat}
 
 
 def refusals(chain: Chain) -> list[str]:
@@ -52,7 +53,7 @@ def refusals(chain: Chain) -> list[str]:
         if step.function in HOMOGENEOUS:
             continue
         first = step.function is ops.conv and step.inputs == (0,)
-        if step.is_map and step.activation not in ACTIVATIONS:
+        if step.activation not in ACTIVATIONS:
             reasons.append(f"{step.name}: ends in {step.activation}")
         elif not first and chain.bare.intersection(step.inputs):
             reasons.append(f"{step.name}: reads the input beside the first convolutions")
@@ -93,16 +94,42 @@ def _layouts(chain: Chain) -> list[NDArray[np.int64]]:
                 parts.append(layouts[i] + at)
                 at += _width(layouts[i])
             layouts.append(np.concatenate(parts))
-        elif step.function in KEEP_CHANNELS and step.length_in:
-            layouts.append(layouts[step.inputs[0]])
-        else:
+        elif step.function in NEW_CHANNELS or step.function in HOMOGENEOUS:
             layouts.append(_plain(step.shape[0] if step.shape else 0))
+        else:
+            layouts.append(layouts[step.inputs[0]])
     return layouts
 
 
 def _width(layout: NDArray[np.int64]) -> int:
     """Return the padded number of channels of a layout."""
     return _padded(int(layout.max(initial=-1)) + 1)
+
+
+def _native_steps(chain: Chain) -> set[int]:
+    """Return the steps that native code carries: over maps, and layers over vectors behind."""
+    native: set[int] = set()
+    for number, step in enumerate(chain.steps):
+        follows = step.function in (ops.linear, ops.activate) and step.inputs[0] - 1 in native
+        if step.function not in HOMOGENEOUS and (step.length_in or follows):
+            native.add(number)
+    return native
+
+
+def _late_sums(chain: Chain) -> dict[int, int]:
+    """Return convolutions whose result only a sum reads, and the sums, which they then end in."""
+    readers = [[n for n, step in enumerate(chain.steps) if value in step.inputs]
+               for value in range(len(chain.steps) + 1)]  # fmt: skip
+    sums = {}
+    for number, step in enumerate(chain.steps):
+        if step.function is not ops.conv or len(step.inputs) > 1 or step.inputs == (0,):
+            continue
+        if len(readers[number + 1]) != 1 or number + 1 in chain.outputs:
+            continue
+        (reader,) = readers[number + 1]
+        if chain.steps[reader].function is ops.add and min(chain.steps[reader].inputs) <= number:
+            sums[number] = reader
+    return sums
 
 
 def _blocks(weight: NDArray[np.float32], *, narrow: bool) -> NDArray:
@@ -154,7 +181,7 @@ class _Geometry:
 
 
 class NativeDeltas:
-    """The chain up to its vectors in native code, and what follows on vectors in PyTorch.
+    """The chain in native code, save what PyTorch does to vectors behind it.
 
     Parameters
     ----------
@@ -168,79 +195,77 @@ class NativeDeltas:
     def __init__(self, chain: Chain, table: Tensor, *, narrow: bool = False) -> None:
         self.chain, self.table, self.narrow = chain, table, narrow
         self._layouts = _layouts(chain)
+        widths = [_width(layout) for layout in self._layouts]
+        # values with channels added to them: their width, and where their own channels lie
+        self._scattered = {
+            value: (width, layout)
+            for value, (width, layout) in enumerate(zip(widths, self._layouts))
+            if len(layout) != width
+        }
         self._held: list[NDArray] = []
         self._numbers = {0: 0}  # value of the chain -> native value
         self._sources = [0]  # native value -> value of the chain whose window it has
         self._widths = [_width(self._layouts[0])]
-        rows: list[dict[str, int]] = []
-        self._steps: list[tuple[str, int]] = []  # kind, step of the chain (or output's value)
-        for number, step in enumerate(chain.steps):
-            if step.length_in and step.function not in HOMOGENEOUS:
-                self._emit(rows, number, step)
-        assert rows, "a chain of no layer has nothing for native code; `refusals` says so"
-        for value in sorted(self._maps_read()):
-            self._emit_map(rows, value)
-        fields = [[row.get(name, 0) for name in delta.FIELDS] for row in rows]
+        self._rows: list[dict[str, int]] = []
+        self._steps: list[tuple[str, int]] = []  # kind, step of the chain whose reference it reads
+        self._late = _late_sums(chain)
+        native = _native_steps(chain)
+        for number in sorted(native - {*self._late.values()}):
+            self._emit(number, chain.steps[number])
+        assert self._rows, "a chain of no layer has nothing for native code; `refusals` says so"
+        fields = [[row.get(name, 0) for name in delta.FIELDS] for row in self._rows]
         self._table = np.array(fields, np.int64).reshape(-1, len(delta.FIELDS))
+        others = (step for i, step in enumerate(chain.steps) if i not in native)
+        read = {*chain.outputs, *(value for step in others for value in step.inputs)}
+        makers = {row["out"]: number for number, row in enumerate(self._rows)}
+        # value of the chain that leaves native code -> native step that makes it
+        self._leaving = {v: makers[self._numbers[v]] for v in sorted(read & {*self._numbers} - {0})}
         self._pool: list[tuple[NDArray, NDArray, NDArray]] = []
         self._geometry = lru_cache(self._new_geometry)
-
-    def _maps_read(self) -> set[int]:
-        """Return the maps that leave native code."""
-        chain = self.chain
-        read = {i for i in chain.outputs if i in self._numbers and len(chain.shapes[i]) == 2}
-        whole = (step for step in chain.steps if step.function in HOMOGENEOUS and step.length_in)
-        return read | {step.inputs[0] for step in whole} & {*self._numbers}
-
-    def _new_value(self, source: int, width: int) -> int:
-        self._sources.append(source)
-        self._widths.append(width)
-        return len(self._sources) - 1
 
     def _hold(self, array: NDArray) -> int:
         """Keep an array and return its address."""
         self._held.append(np.ascontiguousarray(array))
         return self._held[-1].ctypes.data
 
-    def _emit(self, rows: list[dict[str, int]], number: int, step: Step) -> None:
-        inputs = [self._numbers[i] for i in step.inputs]
-        kind = REDUCED.get(step.function) or PLAIN[step.function]
+    def _emit(self, number: int, step: Step) -> None:
+        """Add the native steps of a step of the chain: one, save for a concatenation of many."""
+        kind, inputs = NATIVE[step.function], [self._numbers[i] for i in step.inputs]
+        value = self._late.get(number, number) + 1
         row = {
-            "kernel": step.kernel, "stride": step.stride, "dilation": step.dilation,
-            "before": step.before, "length_in": step.length_in,
-            "channels_in": self._widths[inputs[0]], "length": step.shape[1] if step.is_map else 0,
+            "kernel": step.length_in if step.function in WHOLE else step.kernel,
+            "stride": step.stride, "dilation": step.dilation, "before": step.before,
+            "length_in": max(step.length_in, 1), "length": step.shape[1] if step.is_map else 1,
+            "late": int(number in self._late),
         }  # fmt: skip
-        width = _width(self._layouts[number + 1])
+        if number in self._late:
+            other = min(self.chain.steps[self._late[number]].inputs)
+            inputs.append(self._numbers[other])
         if kind == "conv":
             kind = "stem" if step.inputs == (0,) else "conv"
             weight = self._stem(step) if kind == "stem" else self._conv(step)
             row |= {"weight": self._hold(weight), "diagonal": int(self._is_diagonal(step))}
-        elif kind == "flat":
-            row["weight"] = self._hold(self._flat(step))
-        if step.is_map and step.activation != "none":
+        if step.activation != "none":
             row |= self._activation(number, step)
-        while len(inputs) > 2:  # a concatenation of many, two at a time
+        while len(inputs) > 2:  # two at a time
             both = self._widths[inputs[0]] + self._widths[inputs[1]]
-            pair = self._new_value(number + 1, both)
-            self._add_row(rows, number, row, "concat", inputs[:2], pair, both)
-            inputs = [pair, *inputs[2:]]
-            row["channels_in"] = both
-        out = -1
-        if step.is_map:
-            out = self._numbers[number + 1] = self._new_value(number + 1, width)
-        self._add_row(rows, number, row, kind, inputs, out, width)
+            inputs = [self._add_row(number, row, kind, inputs[:2], value, both), *inputs[2:]]
+        width = _width(self._layouts[value])
+        self._numbers[value] = self._add_row(number, row, kind, inputs, value, width)
 
     def _add_row(
-        self, rows: list, number: int, row: dict, kind: str, inputs: list[int], out: int, width: int
-    ) -> None:
-        x, y = (*inputs, -1)[:2]
-        rows.append({**row, "kind": KIND[kind], "x": x, "y": y, "out": out, "channels": width})
+        self, number: int, row: dict, kind: str, inputs: list[int], source: int, width: int
+    ) -> int:
+        """Add a native step and return its value, whose window is that of a value of the chain."""
+        self._sources.append(source)
+        self._widths.append(width)
+        x, y, out = *(*inputs, -1)[:2], len(self._sources) - 1
+        self._rows.append(
+            {**row, "kind": KIND[kind], "x": x, "y": y, "out": out, "channels": width,
+             "channels_in": self._widths[x]}
+        )  # fmt: skip
         self._steps.append((kind, number))
-
-    def _emit_map(self, rows: list[dict[str, int]], value: int) -> None:
-        native = self._numbers[value]
-        row = {"length_in": self.chain.shapes[value][1], "kernel": 1, "stride": 1, "dilation": 1}
-        self._add_row(rows, value, row, "map", [native], -1, self._widths[native])
+        return out
 
     def _activation(self, number: int, step: Step) -> dict[str, int]:
         mode = ACTIVATIONS[step.activation]
@@ -261,10 +286,15 @@ class NativeDeltas:
         return table
 
     def _conv(self, step: Step) -> NDArray:
-        weight = _ungrouped(step)
-        layout = self._layouts[step.inputs[0]]
-        padded = np.zeros((step.kernel, _width(layout), _padded(len(weight))), np.float32)
-        padded[:, layout, : len(weight)] = weight.transpose(2, 1, 0)
+        """Return the weights of a convolution, or of a linear layer as one with one result."""
+        if step.function is ops.conv:
+            weight = _ungrouped(step)
+        else:
+            weight = _numpy(step.arguments["weight"])
+            weight = weight.reshape(len(weight), max(step.length_in, 1), -1).transpose(0, 2, 1)
+        layout, (features, _, kernel) = self._layouts[step.inputs[0]], weight.shape
+        padded = np.zeros((kernel, _width(layout), _padded(features)), np.float32)
+        padded[:, layout, :features] = weight.transpose(2, 1, 0)
         if not self._is_diagonal(step):
             return _blocks(padded, narrow=self.narrow)
         own = [slice(at, at + delta.BLOCK) for at in range(0, padded.shape[2], delta.BLOCK)]
@@ -272,23 +302,19 @@ class NativeDeltas:
 
     def _is_diagonal(self, step: Step) -> bool:
         """Return whether groups stay within blocks of channels, which then read no others."""
+        if step.arguments.get("groups", 1) == 1:
+            return False
         channels_in, group = self.chain.shapes[step.inputs[0]][0], step.arguments["weight"].shape[1]
         side_by_side = np.array_equal(self._layouts[step.inputs[0]], _plain(channels_in))
         fits = channels_in == step.shape[0] and delta.BLOCK % group == 0
-        return step.arguments["groups"] > 1 and side_by_side and fits
-
-    def _flat(self, step: Step) -> NDArray:
-        weight = _numpy(step.arguments["weight"])
-        layout = self._layouts[step.inputs[0]]
-        padded = np.zeros((step.length_in, _width(layout), _padded(len(weight))), np.float32)
-        padded[:, layout, : len(weight)] = weight.transpose(1, 2, 0)
-        return _blocks(padded, narrow=self.narrow)
+        return side_by_side and fits
 
     def _new_geometry(self, length: int, alternatives: int) -> _Geometry:
         """Give every value a place in the scratch: values share a place when they never meet."""
         starts = np.arange(self.chain.shapes[0][1] - length + 1)
         windows = self.chain.windows(starts, starts + length, clip=True)
-        lines = delta.ALTERNATIVES * 2 // alternatives
+        together = delta.ALTERNATIVES * 2 // alternatives  # rows of a convolution
+        beyond = together - 1 if together > 2 else 0  # that may have no tap in the window
         count = len(self._sources)
         guard, last = np.zeros(count, np.int64), np.full(count, -1)
         at = {name: i for i, name in enumerate(delta.FIELDS)}
@@ -298,8 +324,9 @@ class NativeDeltas:
             if y >= 0:
                 last[y] = number
             if row[at["kind"]] == KIND["conv"]:
-                guard[x] = max(guard[x], (lines - 1) * row[at["stride"]])
-        widest = [int((windows[i][1] - windows[i][0]).max()) for i in self._sources]  # type: ignore[index]
+                guard[x] = max(guard[x], beyond * row[at["stride"]])
+        seen = (windows[value] for value in self._sources)
+        widest = [int((ends[1] - ends[0]).max()) if ends else 1 for ends in seen]
         rows = np.array(widest) + 2 * guard
         sizes = rows * self._widths * alternatives
         words = rows * -(-np.array(self._widths) // 64)
@@ -326,16 +353,14 @@ class NativeDeltas:
         free: list[int] = []
         out, x, y = (delta.FIELDS.index(name) for name in ("out", "x", "y"))
         for number, row in enumerate(self._table):
-            value = row[out]
-            if value >= 0:
-                if not free:
-                    free.append(len(sizes))
-                    sizes.append((0, 0))
-                mine = place[value] = free.pop()
-                sizes[mine] = (
-                    max(sizes[mine][0], int(floats[value])),
-                    max(sizes[mine][1], int(words[value])),
-                )
+            if not free:
+                free.append(len(sizes))
+                sizes.append((0, 0))
+            mine = place[row[out]] = free.pop()
+            sizes[mine] = (
+                max(sizes[mine][0], int(floats[row[out]])),
+                max(sizes[mine][1], int(words[row[out]])),
+            )
             done = {int(v) for v in (row[x], row[y]) if v > 0 and last[v] == number}
             free += [int(place[v]) for v in sorted(done)]
         return place, sizes or [(0, 0)]
@@ -353,20 +378,18 @@ class NativeDeltas:
 
     def _read(self, reference: Reference, kind: str, number: int) -> list[NDArray]:
         """Return what a step reads, the references outermost."""
-        if kind in ("add", "concat", "crop", "global_mean", "flat", "map"):
-            return []
         step = self.chain.steps[number]
-        if kind in ("stem", "conv", "activate"):
-            if step.activation == "none":
-                return []
-            return [self._rows(reference.linear[number], number + 1)]
+        if step.activation != "none":
+            return [self._lines(reference.linear[number], number + 1)]
         if kind == "mean_pool":
-            divisor = _numpy(step.arguments["divisor"])
-            return [np.tile(1 / divisor, (len(reference.codes), step.shape[1] // divisor.size))]
+            divisor = _numpy(step.arguments.get("divisor", torch.tensor([step.length_in])))
+            return [np.resize(1 / divisor, (1, step.shape[1] if step.is_map else 1))]
+        if kind not in ("max_pool", "global_max"):
+            return []
         (x,) = step.inputs
-        seen = self._rows(reference.values[x], x)
+        seen = self._lines(reference.values[x], x)
         if kind == "max_pool":
-            return [seen, self._rows(reference.values[number + 1], number + 1)]
+            return [seen, self._lines(reference.values[number + 1], number + 1)]
         count, length, channels = seen.shape
         prefix, suffix = np.empty((2, count, length + 1, channels), np.float32)
         prefix[:, 0], suffix[:, -1] = -np.inf, -np.inf
@@ -374,13 +397,13 @@ class NativeDeltas:
         np.maximum.accumulate(seen[:, ::-1], axis=1, out=suffix[:, -2::-1])
         return [seen, prefix, suffix]
 
-    def _rows(self, x: Tensor, value: int) -> NDArray[np.float32]:
-        """Return maps (n, channels, length) as rows of padded channels."""
-        layout = self._layouts[value]
-        rows = _numpy(x.mT)
-        if len(layout) == _width(layout):
+    def _lines(self, x: Tensor, value: int) -> NDArray[np.float32]:
+        """Return maps (n, channels, length), or vectors, as rows of padded channels."""
+        rows = _numpy(x.mT if x.ndim == 3 else x.unsqueeze(1))
+        if value not in self._scattered:
             return np.ascontiguousarray(rows)
-        padded = np.zeros((*rows.shape[:2], _width(layout)), np.float32)
+        width, layout = self._scattered[value]
+        padded = np.zeros((*rows.shape[:2], width), np.float32)
         padded[:, :, layout] = rows
         return padded
 
@@ -392,7 +415,7 @@ class NativeDeltas:
         list of float32, (edits, channels, length) or (edits, features)
         """
         geometry = self._geometry(sites.length, sites.inserted.shape[1])
-        outs = self._outs(sites.edit.size)
+        outs = [self._room(value, sites.edit.size) for value in self._leaving]
 
         def some(first: int, last: int) -> None:
             self._run(prepared, sites[first:last], outs, first, geometry)
@@ -400,29 +423,24 @@ class NativeDeltas:
         run(some, len(sites.start), threads, multiple=geometry.chunk)
         return self._finish(prepared.reference, sites.rows, outs)
 
-    def _outs(self, edits: int) -> dict[int, NDArray[np.float32]]:
-        """Return memory for every vector made of a map, and for every map that leaves."""
-        outs: dict[int, NDArray[np.float32]] = {}
-        for i, (kind, number) in enumerate(self._steps):
-            width = int(self._table[i, delta.FIELDS.index("channels")])
-            if kind == "map":
-                outs[i] = np.zeros((edits, self.chain.shapes[number][1], width), np.float32)
-            elif kind in REDUCED.values():
-                outs[i] = np.empty((edits, width), np.float32)
-        return outs
+    def _room(self, value: int, edits: int) -> NDArray[np.float32]:
+        """Return zeros for a value that leaves, (edits, length, channels)."""
+        shape = self.chain.shapes[value]
+        length = shape[1] if len(shape) == 2 else 1
+        return np.zeros((edits, length, _width(self._layouts[value])), np.float32)
 
     def _run(
         self,
         prepared: Prepared,
         sites: Sites,
-        outs: dict[int, NDArray[np.float32]],
+        outs: list[NDArray[np.float32]],
         first: int,
         geometry: _Geometry,
     ) -> None:
         """Fill the outs of consecutive sites; lets go of the interpreter lock."""
         where = np.zeros(len(self._steps), np.int64)
-        for i, out in outs.items():
-            where[i] = out[first * sites.inserted.shape[1] :].ctypes.data
+        for number, out in zip(self._leaving.values(), outs):
+            where[number] = out[first * sites.inserted.shape[1] :].ctypes.data
         scratch = self._scratch(geometry)
         delta.run(
             self._table, geometry.values, prepared.addresses, where, prepared.reference.codes,
@@ -446,22 +464,20 @@ class NativeDeltas:
         )
 
     def _finish(
-        self, reference: Reference, rows: Tensor, outs: dict[int, NDArray[np.float32]]
+        self, reference: Reference, rows: Tensor, outs: list[NDArray[np.float32]]
     ) -> list[Tensor]:
         """Return the outputs of the chain, the steps over vectors done."""
         values: dict[int, Tensor] = {}
-        for i, array in outs.items():
-            kind, number = self._steps[i]
-            value = number if kind == "map" else number + 1
-            picked = torch.from_numpy(array.take(self._layouts[value], -1))
-            values[value] = picked.mT if kind == "map" else picked
+        for value, out in zip(self._leaving, outs):
+            _, layout = self._scattered.get(value, (0, slice(None)))
+            whole = torch.from_numpy(out[..., layout])
+            values[value] = whole.mT if len(self.chain.shapes[value]) == 2 else whole.squeeze(1)
         for number, step in enumerate(self.chain.steps):
+            if number + 1 in self._numbers or number in self._late:
+                continue
+            inputs = [values[i] for i in step.inputs]
             if step.function in HOMOGENEOUS:
-                values[number + 1] = linear_part(step, [values[step.inputs[0]]], bias=False)
-            elif not step.length_in:
-                inputs = [values[i] for i in step.inputs]
+                values[number + 1] = linear_part(step, inputs, bias=False)
+            else:
                 values[number + 1] = vector_step(reference, rows, number, step, inputs)
-            elif not step.is_map and step.activation != "none":
-                done = values[number + 1]
-                values[number + 1] = vector_step(reference, rows, number, step, [], done)
         return [values[i] for i in self.chain.outputs]
