@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 Activation: TypeAlias = Literal[
     "none", "relu", "leaky_relu", "prelu", "elu", "silu", "gelu", "exp", "softplus", "sigmoid",
-    "tanh",
+    "tanh", "gelu_tanh", "hardswish", "mish",
 ]  # fmt: skip
 ACTIVATIONS = Activation.__args__  # type: ignore[attr-defined]
 
@@ -84,6 +84,12 @@ def activate(
             return x.sigmoid_() if inplace else x.sigmoid()
         case "tanh":
             return x.tanh_() if inplace else x.tanh()
+        case "gelu_tanh":
+            return F.gelu(x, approximate="tanh")
+        case "hardswish":
+            return F.hardswish(x, inplace)
+        case "mish":
+            return F.mish(x, inplace)
     raise AssertionError(activation)
 
 
@@ -95,6 +101,11 @@ def zero_pad(x: Tensor, before: int, after: int) -> Tensor:
 def add(x: Tensor, y: Tensor) -> Tensor:
     """Return the sum of two maps or two vectors of one shape."""
     return x + y
+
+
+def shift(x: Tensor, by: Tensor) -> Tensor:
+    """Return a map plus a constant one, (channels, length)."""
+    return x + by
 
 
 def concat(xs: Sequence[Tensor]) -> Tensor:

@@ -1,24 +1,15 @@
 """A lowered graph becomes what runs on a device: codes in, scores out."""
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from fastseq.lower import cpu, ops
+from fastseq.lower import cpu, rows
 from fastseq.lower.native import Layer
 
 CODES = "codes"
 aten = torch.ops.aten
-# whose answers have a row for each sequence, first
-BY_ROWS = {
-    ops.conv, ops.activate, ops.add, ops.concat, ops.max_pool, ops.mean_pool, ops.global_max,
-    ops.global_mean, ops.flat_linear, ops.linear, ops.zero_pad, aten.add_.Tensor, aten.mul.Tensor,
-    aten.mul_.Tensor,
-}  # fmt: skip
-# the same where their first axis is beyond the rows
-BY_ROWS_FROM_AXIS = {aten.unsqueeze.default, aten.flatten.using_ints}
 
 
 class Expand(nn.Module):
@@ -37,9 +28,10 @@ class Expand(nn.Module):
 class Fewer(fx.Interpreter):
     """Runs a program over fewer sequences than its batch, with the bits of a whole one.
 
-    Native layers give a sequence the same bits in any company. The last bits of PyTorch's
-    operators depend on their shapes, so these alone get a batch filled up with zeros. The answer
-    is of a whole batch, for what follows. One runner serves one call.
+    Native layers, and the operators of PyTorch that `rows` knows, give a sequence the same bits
+    in any company. The last bits of the others depend on their shapes, so these alone get a batch
+    filled up with zeros. The answer is of a whole batch, for what follows. One runner serves one
+    call.
     """
 
     def __init__(self, program: fx.GraphModule, batch: int) -> None:
@@ -55,39 +47,37 @@ class Fewer(fx.Interpreter):
     def runs(program: fx.GraphModule) -> bool:
         """Return whether every operator is known to keep a row for each sequence."""
         called = [node for node in program.graph.nodes if node.op == "call_function"]
-        layers = [m for m in program.children() if isinstance(m, Layer)]
-        return bool(layers) and all(map(_keeps_rows, called))
+        layers = any(isinstance(part, Layer) for part in program.children())
+        return layers and all(map(rows.keeps, called))
 
     def run_node(self, n: fx.Node) -> Any:
         """Run one node; fill up what it reads where it is an operator of PyTorch."""
         if n.op == "output":
             return fx.node.map_arg(n.args[0], self._filled)
-        if n.op != "call_function" or n not in self._by_rows:
+        if n.op != "call_function" or n not in self._by_rows or rows.rounds_alike(n):
             return super().run_node(n)
         args, kwargs = fx.node.map_arg((n.args, n.kwargs), self._filled)
-        rows = len(self.env[next(node for node in n.all_input_nodes if node in self._by_rows)])
-        return n.target(*args, **kwargs)[:rows]  # type: ignore[operator]
+        count = len(self.env[next(node for node in n.all_input_nodes if node in self._by_rows)])
+        found = n.target(*args, **kwargs)  # type: ignore[operator]
+        return (found[0][:count],) if n.target in rows.RECURRENT else found[:count]
 
     def _filled(self, node: fx.Node) -> Any:
         """Return a node's value, with rows of zeros up to the batch and its order in memory."""
         value = self.env[node]
         if node not in self._by_rows:
             return value
-        strides = (math.prod(value.shape[1:]), *value.stride()[1:])
-        whole = value.new_empty(0).new_empty_strided((self.batch, *value.shape[1:]), strides)
+        if node.target is aten.zeros.default:  # what a recurrent layer begins with
+            axis = rows.sized_axis(node)
+            sizes = [self.batch if at == axis else n for at, n in enumerate(value.shape)]
+            return value.new_zeros(sizes)
+        sizes, strides = [self.batch, *value.shape[1:]], [0] * value.ndim
+        step = 1
+        for axis in sorted(range(value.ndim), key=lambda at: (value.stride(at), -at)):
+            strides[axis], step = step, step * sizes[axis]
+        whole = value.new_empty(0).new_empty_strided(sizes, strides)
         whole[: len(value)] = value
         whole[len(value) :] = 0
         return whole
-
-
-def _keeps_rows(node: fx.Node) -> bool:
-    """Return whether an operator's answer surely has a row for each sequence, first."""
-    if node.target in BY_ROWS_FROM_AXIS:
-        return len(node.args) > 1 and node.args[1] >= 1  # type: ignore[operator]
-    if node.target is aten.matmul.default:
-        rows, factor = node.args
-        return rows.op != "get_attr" and factor.op == "get_attr"  # type: ignore[union-attr]
-    return node.target in BY_ROWS
 
 
 def program(
@@ -131,7 +121,13 @@ def program(
 
 def _expand_the_rest(placed: fx.GraphModule, codes: fx.Node, table: Tensor) -> None:
     """Give the nodes that still read the model's input that input."""
-    readers = [user for user in codes.users if not user.meta.get("reads codes")]
+    # the number of sequences is that of codes
+    done = [
+        user
+        for user in codes.users
+        if user.meta.get("reads codes") or user.target is aten.sym_size.int
+    ]
+    readers = [user for user in codes.users if user not in done]
     if not readers:
         return
     placed.add_submodule("expand", Expand(table))
