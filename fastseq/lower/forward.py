@@ -1,6 +1,5 @@
 """A model on one device that answers any number of codes in micro-batches of one shape."""
 
-import copy
 import math
 import warnings
 from collections.abc import Iterator
@@ -53,7 +52,7 @@ class Forward:
         if micro_batch is not None and not (isinstance(micro_batch, Integral) and micro_batch > 0):
             raise OptionError(f"batch_size={micro_batch!r}; expected a whole number of at least 1")
         self.input_spec: InputSpec = probe.input_spec(model, length)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = probe.device(device)
         self.precision: Precision = precision
         self.obstacles = obstacles(self.device)
         if precision in ("tf32", "float16") and self.obstacles:
@@ -62,7 +61,7 @@ class Forward:
                 + "; ".join(self.obstacles)
             )
         # a copy, so that the caller's model keeps its mode, device and gradients
-        self.module = copy.deepcopy(model).to(self.device).float().eval().requires_grad_(False)
+        self.module = probe.own_copy(model, self.device)
         # a saved plan's model is its lowered graph
         self.is_graph = isinstance(model, fx.GraphModule) and "lowered" in model.meta
         self.name = model.meta["lowered"] if self.is_graph else type(model).__name__  # type: ignore[index,union-attr]

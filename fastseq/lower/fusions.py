@@ -114,7 +114,7 @@ def sum_into_conv(graph: fx.GraphModule, node: fx.Node) -> None:
         bare = summand.target is ops.conv and summand.args[3] is None  # type: ignore[union-attr]
         if not bare or not _only_user(summand, node) or summand.args[9] != "none":  # type: ignore[union-attr]
             continue
-        if order[other] > order[summand]:  # type: ignore[index]
+        if other is summand or order[other] > order[summand]:  # type: ignore[index]
             continue
         args = list(summand.args)  # type: ignore[union-attr]
         args[3] = other

@@ -1,5 +1,6 @@
 """What a module is asked before it is lowered: its input, its answer, its arithmetic."""
 
+import copy
 import math
 from typing import Any
 
@@ -14,6 +15,7 @@ aten = torch.ops.aten
 # the factor whose rows are summed over, among the arguments of a matrix product
 PRODUCTS = {aten.mm.default: 0, aten.bmm.default: 0, aten.addmm.default: 1,
             aten.baddbmm.default: 1, aten.linear.default: 0}  # fmt: skip
+RECURRENCE = aten.mkldnn_rnn_layer.default
 
 
 def input_spec(model: nn.Module, length: int | None) -> InputSpec:
@@ -35,6 +37,48 @@ def input_spec(model: nn.Module, length: int | None) -> InputSpec:
             + (f" or {spec.variable} bp inside its flanks" if spec.left or spec.right else "")
         )
     return spec
+
+
+def device(wanted: str | torch.device | None) -> torch.device:
+    """Return the device asked for; else a GPU where there is one.
+
+    Raises
+    ------
+    OptionError
+        PyTorch knows no such device, or this machine has none.
+    """
+    name = wanted or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(name)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise OptionError(f"device={name!r} cannot be used here: {first}") from error
+    return found
+
+
+def own_copy(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return a copy in float32 and eval mode without gradients, on a device.
+
+    Raises
+    ------
+    ModelError
+        The module is TorchScript, or normalises by statistics of the batch, so that no sequence
+        has an answer of its own.
+    """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ModelError(
+            f"{type(model).__name__} is TorchScript, whose code is gone; pass the nn.Module it "
+            "was made from, with load_state_dict(script.state_dict())"
+        )
+    for name, part in model.named_modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is None:
+            raise ModelError(
+                f"{name or 'the module'} is a {type(part).__name__} without running statistics: "
+                "an answer would depend on the other sequences of its batch; train it with "
+                "track_running_stats=True"
+            )
+    return copy.deepcopy(model).to(device).float().eval().requires_grad_(False)
 
 
 def answer_to_zeros(module: nn.Module, spec: InputSpec, device: torch.device) -> object:
@@ -70,8 +114,11 @@ def target_spec(module: nn.Module, raw: object, spec: TargetSpec) -> tuple[Targe
             f"{type(module).__name__} answered one input with {found}; expected a "
             "tensor (1,), (1, tasks) or (1, tasks, positions)"
         )
-    score = spec.score(raw)
-    names = spec.tasks
+    if raw.is_complex():
+        raise ModelError(
+            f"{type(module).__name__} answers complex numbers; take their .abs(), .real or .angle()"
+        )
+    score, names = spec.score(raw), spec.tasks
     if len(names) != score.shape[1]:
         if names != TargetSpec().tasks:
             raise ModelError(
@@ -102,7 +149,7 @@ class Operations(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         """Run one operator and count what it multiplies and adds."""
-        counted = func in PRODUCTS or func is aten.convolution.default
+        counted = func in PRODUCTS or func in (aten.convolution.default, RECURRENCE)
         if isinstance(func, torch._ops.OpOverload) and not counted:
             with self:  # what the operator consists of
                 parts = func.decompose(*args, **kwargs or {})
@@ -111,6 +158,9 @@ class Operations(TorchDispatchMode):
         out = func(*args, **kwargs or {})
         if func is aten.convolution.default:
             self.count += 2 * out.numel() * math.prod(args[1].shape[1:])
+        elif func is RECURRENCE:
+            x, *weights = args[:3]
+            self.count += 2 * math.prod(x.shape[:2]) * sum(map(Tensor.numel, weights))
         elif func in PRODUCTS:
             self.count += 2 * out.numel() * args[PRODUCTS[func]].shape[-1]
         return out

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import fastseq
-from fastseq.errors import FastseqError, LengthError, ModelError
+from fastseq.errors import FastseqError, LengthError, ModelError, OptionError
 from fastseq.lower.plan import Plan
 from fastseq.sequence.edits import Edits
 
@@ -138,6 +138,44 @@ def test_answers_that_are_no_tensor_are_refused(answer):
 
     with pytest.raises(ModelError, match=r"answered one input with .*; expected a tensor \(1,\)"):
         fastseq.lower(Strange(), length=LENGTH)
+
+
+def test_modules_without_an_answer_for_each_sequence_are_refused():
+    net = pooled(nn.BatchNorm1d(16, track_running_stats=False))
+    with pytest.raises(ModelError, match=r"2 is a BatchNorm1d without running statistics"):
+        fastseq.lower(net, length=LENGTH)
+
+
+def test_complex_answers_are_refused():
+    class Waves(nn.Module):
+        def forward(self, x):
+            return torch.fft.rfft(x.sum(1))
+
+    with pytest.raises(ModelError, match=r"complex numbers; take their \.abs\(\)"):
+        fastseq.lower(Waves(), length=LENGTH)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_scripts_are_refused():
+    with pytest.raises(ModelError, match="is TorchScript"):
+        fastseq.lower(torch.jit.trace(pooled().eval(), torch.zeros(1, 4, LENGTH)), length=LENGTH)
+
+
+@pytest.mark.parametrize("device", ["cuda:77", "tpu", "meta:x"])
+def test_devices_that_are_not_here_are_refused(device):
+    with pytest.raises(OptionError, match=f"device='{device}' cannot be used here: "):
+        fastseq.lower(pooled(), length=LENGTH, device=device)
+
+
+def test_dropout_that_trains_stays():
+    net = pooled()
+    always = nn.Sequential(net, Dropping())
+    assert "draws anew in every call" in fastseq.lower(always, length=LENGTH).explain()
+
+
+class Dropping(nn.Module):
+    def forward(self, x):
+        return F.dropout(x, 0.5, training=True)
 
 
 def test_modules_of_integers_are_refused_with_their_own_words():
