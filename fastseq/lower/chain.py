@@ -19,6 +19,7 @@ INPUTS = {
     ops.zero_pad: ("x",),
     ops.add: ("x", "y"),
     ops.concat: ("xs",),
+    ops.shift: ("x",),
     ops.max_pool: ("x",),
     ops.mean_pool: ("x",),
     ops.global_max: ("x",),
@@ -27,11 +28,13 @@ INPUTS = {
     ops.linear: ("x",),
 }
 aten = torch.ops.aten
+SIZE = aten.sym_size.int
 # operators that do to a difference what they do to a value, with no other tensor among their inputs
 HOMOGENEOUS = {
     aten.flatten.using_ints, aten.neg.default, aten.select.int, aten.slice.Tensor,
     aten.squeeze.dim, aten.unsqueeze.default,
 }  # fmt: skip
+VIEWS = {aten.transpose.int, aten.permute.default, aten.reshape.default, aten.unflatten.int}
 SIGNATURES = {function: inspect.signature(function) for function in INPUTS}
 
 
@@ -135,6 +138,15 @@ class Chain:
     walls: list[str]
 
     @cached_property
+    def bare(self) -> set[int]:
+        """The input and every value that is the input in another shape."""
+        bare = {0}
+        for number, step in enumerate(self.steps, 1):
+            if step.function in HOMOGENEOUS and step.inputs[0] in bare:
+                bare.add(number)
+        return bare
+
+    @cached_property
     def strides(self) -> list[int]:
         """Input bases from one position to the next, for every value; 0 for a vector."""
         strides = [1]
@@ -203,31 +215,47 @@ def read(graph: fx.GraphModule) -> Chain:
     shapes: list[tuple[int, ...]] = []
     rest: list[fx.Node] = []
     walls: list[str] = []
+    sizes = batch_sizes(graph)
     for node in graph.graph.nodes:
         if node.op == "placeholder":
             values[node] = 0
             shapes.append(tuple(node.meta["shape"]))
         elif node.op == "get_attr":
             constants[node] = _attribute(graph, node.target)
+        elif node in sizes:
+            rest.append(node)
         elif _is_identity(node) and node.args[0] in values:
             values[node] = values[node.args[0]]
         elif node.op != "output":
-            reason = _refusal(node, values, constants)
+            reason = _refusal(node, values, {*constants, *sizes})
             if reason is None:
                 steps.append(_step(node, values, constants))
                 values[node] = len(steps)
                 shapes.append(steps[-1].shape)
             else:
                 rest.append(node)
-                walls += [reason] if reason else []
+                walls += [reason] if reason and reason not in walls else []
     (answer,) = next(iter(reversed(graph.graph.nodes))).args
     if answer in values:
         live, outputs = _live(steps, [values[answer]])
         return Chain(live, _shapes(shapes[0], live), outputs, None, [])
-    frontier = [node for node in values if any(user in rest for user in node.users)]
+    behind = {*rest} - sizes
+    frontier = [node for node in values if not behind.isdisjoint(node.users)]
     live, outputs = _live(steps, [values[node] for node in frontier])
     suffix = _suffix(graph, frontier, rest, answer)
     return Chain(live, _shapes(shapes[0], live), outputs, suffix, walls)
+
+
+def batch_sizes(graph: fx.GraphModule) -> set[fx.Node]:
+    """Return how many sequences there are, and what is made of that number and constants alone."""
+    sizes: set[fx.Node] = set()
+    for node in graph.graph.nodes:
+        if node.op == "call_function":
+            read = [source for source in node.all_input_nodes if source.op != "get_attr"]
+            counts = node.target is SIZE and read[0].op == "placeholder"
+            if counts or (read and sizes.issuperset(read)):
+                sizes.add(node)
+    return sizes
 
 
 def _is_identity(node: fx.Node) -> bool:
@@ -262,7 +290,7 @@ def _inputs(node: fx.Node) -> Iterator[Any]:
             yield argument
 
 
-def _refusal(node: fx.Node, values: dict, constants: dict) -> str | None:
+def _refusal(node: fx.Node, values: dict, constants: set) -> str | None:
     """Return why a node does not carry differences, "" where it only follows one that does not."""
     sources = [source for source in node.all_input_nodes if source not in constants]
     if any(source not in values for source in sources):
@@ -270,6 +298,9 @@ def _refusal(node: fx.Node, values: dict, constants: dict) -> str | None:
     if node.target in HOMOGENEOUS and sources == list(node.all_input_nodes):
         return None
     if node.target not in INPUTS:
+        # what only looks at a map another way is no wall, what reads it then is
+        while node.target in VIEWS and node.users:
+            node = min(node.users)
         operator = getattr(node.target, "__name__", str(node.target))
         why = node.meta.get("why", f"no difference passes {operator}")
         return f"{node.name}: {why}; mutants run in full from here"
@@ -330,7 +361,9 @@ def _suffix(
     part = fx.Graph()
     copied = {node: part.placeholder(node.name) for node in frontier}
     for node in graph.graph.nodes:
-        if node.op == "get_attr" or node in rest:
+        if node.target is SIZE and node.args[0].op == "placeholder":
+            copied[node] = part.call_function(SIZE, (next(iter(copied.values())), 0))
+        elif node.op == "get_attr" or node in rest:
             copied[node] = part.node_copy(node, copied.__getitem__)
     part.output(copied[answer])
     part.eliminate_dead_code()

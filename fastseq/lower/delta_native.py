@@ -33,6 +33,7 @@ NATIVE = {
     ops.linear: "conv",
     ops.activate: "activate",
     ops.zero_pad: "activate",
+    ops.shift: "activate",
     ops.add: "add",
     ops.concat: "concat",
     ops.max_pool: "max_pool",

@@ -3,6 +3,7 @@
 from torch import fx
 
 from fastseq.lower import ops
+from fastseq.lower.chain import batch_sizes
 from fastseq.lower.forward import Forward
 from fastseq.lower.words import words
 
@@ -21,7 +22,8 @@ def explain(plan: Forward) -> str:
         lines += [f"{n or 'model'}  {type(m).__name__}" for n, m in layers if not any(m.children())]
     elif plan.on_kernels:
         how = plan.kernels("+", spec.variable).meta["how"]
-        nodes = [node for node in plan.graph.graph.nodes if node.name in how]
+        sizes = batch_sizes(plan.graph)
+        nodes = [n for n in plan.graph.graph.nodes if n.name in how and n not in sizes]
         lines += [f"{_named(node)}  {words(node)}  {how[node.name]}" for node in nodes]
     else:
         if plan.device.type != "cpu":
@@ -30,8 +32,10 @@ def explain(plan: Forward) -> str:
         lines += placed.meta.get("refusals", [])
         if plan.compiled:
             lines.append("what runs in PyTorch is compiled by inductor, its weights frozen")
-        nodes = placed.graph.nodes
-        lines += [_line(node) for node in nodes if node.op in ("call_function", "call_module")]
+        told = ("call_function", "call_module")
+        sizes = batch_sizes(placed)
+        nodes = (node for node in placed.graph.nodes if node.op in told and node not in sizes)
+        lines += map(_line, nodes)
     affine = "" if plan.target_spec.slope == 1 else f"{plan.target_spec.slope:.6g} * "
     lines.append(
         f"output  {affine}{plan.target_spec.activation} + {plan.target_spec.offset:.6g} "

@@ -2,24 +2,39 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
 
 aten = torch.ops.aten
 
+Seen: TypeAlias = Literal["map", "plane", "image", "tokens"]
+
 
 @dataclass
 class Value:
     """What a node of the captured graph became.
 
-    ``plane`` marks a map (n, channels, length) that the captured graph sees as a plane
-    (n, channels, 1, length), the way channels-last convolutions are written in PyTorch.
+    ``seen`` says how the captured graph sees a map (n, channels, length): as it is; as a plane
+    (n, channels, 1, length), the way channels-last convolutions are written in PyTorch; as an
+    image (n, 1, channels, length); or as tokens (n, length, channels), which is how it lies in
+    memory.
     """
 
     node: fx.Node
     shape: tuple[int, ...]
-    plane: bool = False
+    seen: Seen = "map"
+
+    @property
+    def captured(self) -> tuple[int, ...]:
+        """Axes behind the batch in the captured graph."""
+        if self.seen == "map":
+            return self.shape
+        channels, length = self.shape
+        if self.seen == "tokens":
+            return length, channels
+        return (channels, 1, length) if self.seen == "plane" else (1, channels, length)
 
 
 class Lowering:
@@ -37,6 +52,15 @@ class Lowering:
         node = self.graph.get_attr(name)
         node.meta["shape"] = tuple(value.shape)
         return node
+
+    def batch(self) -> Value:
+        """Return how many sequences there are."""
+        (x,) = self.graph.find_nodes(op="placeholder")
+        return self.emit(aten.sym_size.int, x, 0, shape=())
+
+    def held(self, node: fx.Node) -> Tensor:
+        """Return the tensor that a node holds."""
+        return self.root.get_buffer(str(node.target))
 
     def emit(self, function: Callable, *args: object, shape: tuple[int, ...]) -> Value:
         """Return a new call; tensors among its arguments become constants."""
@@ -63,8 +87,26 @@ class Lowering:
         return arg
 
     def as_map(self, value: Value) -> Value:
-        """Return a plane as the map it is."""
+        """Return a plane, an image or tokens as the map it is."""
         return Value(value.node, value.shape)
+
+    def turned(self, value: Value) -> Value:
+        """Return an array with its last two axes exchanged, which moves nothing in memory."""
+        return self.emit(aten.transpose.int, value, 1, 2, shape=value.shape[::-1])
+
+    def straight(self, value: object) -> object:
+        """Return what a value is where it is seen as tokens; lists element by element."""
+        if isinstance(value, list | tuple):
+            return type(value)(map(self.straight, value))
+        tokens = isinstance(value, Value) and value.seen == "tokens"
+        return self.turned(value) if tokens else value
+
+    def as_tokens(self, value: Value) -> Value:
+        """Return an array (n, length, channels) as a map that is seen as tokens."""
+        if value.seen == "tokens":
+            return value
+        made = self.turned(value)
+        return Value(made.node, made.shape, "tokens")
 
     def copy(self, node: fx.Node, why: str) -> object:
         """Return an operator that no rule took, on its own arguments, with the reason."""
@@ -79,7 +121,9 @@ class Lowering:
             return Value(made, ())
         made.meta["dtype"] = value.dtype
         made.meta["shape"] = shape = tuple(map(int, value.shape[1:])) if value.ndim else ()
-        return Value(made, shape)
+        # no rule knows an array whose sequences do not come first
+        rows = [isinstance(size, torch.SymInt) for size in value.shape]
+        return Value(made, shape if rows[:1] == [True] and not any(rows[1:]) else ())
 
     def _unplaned(self, arg: object) -> object:
         if not isinstance(arg, fx.Node):
@@ -88,6 +132,7 @@ class Lowering:
         if isinstance(value, Tensor):
             return self.constant(value)
         assert isinstance(value, Value)
-        if value.plane:
-            return self.graph.call_function(aten.unsqueeze.default, (value.node, 2))
-        return value.node
+        if value.seen in ("plane", "image"):
+            axis = 2 if value.seen == "plane" else 1
+            return self.emit(aten.unsqueeze.default, value, axis, shape=value.captured).node
+        return self.straight(value).node  # type: ignore[attr-defined]

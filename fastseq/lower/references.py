@@ -12,7 +12,7 @@ from fastseq.lower import native, ops
 from fastseq.lower.chain import HOMOGENEOUS, INPUTS, Chain, Step
 
 # steps over maps, and activations, whose results PyTorch rounds alike in a batch of any size
-BY_ROW = {ops.activate, ops.add, ops.concat, ops.max_pool, ops.zero_pad}
+BY_ROW = {ops.activate, ops.add, ops.concat, ops.max_pool, ops.shift, ops.zero_pad}
 STRAIGHT = ("none", "relu", "leaky_relu", "prelu")
 
 

@@ -21,7 +21,7 @@ WORDS = {
     word.__name__: word
     for word in (
         ops.conv, ops.activate, ops.zero_pad, ops.add, ops.concat, ops.max_pool, ops.mean_pool,
-        ops.global_max, ops.global_mean, ops.flat_linear, ops.linear,
+        ops.global_max, ops.global_mean, ops.flat_linear, ops.linear, ops.shift,
     )
 }  # fmt: skip
 ARITHMETIC = {"getitem", "add", "sub", "mul", "floordiv", "truediv", "mod", "neg", "ge", "le"}

@@ -91,7 +91,7 @@ def zero_pad(step: Step, group: Group, number: int, inputs: Inputs, frame: Frame
 
 
 def side_by_side(step: Step, group: Group, number: int, inputs: Inputs, frame: Frame) -> Tensor:
-    """Return what is added, concatenated or only activated."""
+    """Return what is added, concatenated, shifted or only activated."""
     channels = (group.maps.reference.values[i].shape[1] for i in step.inputs)
     parts = [
         torch.zeros(*group.shape, frame.width, c) if w is None else w.over(frame)
@@ -105,6 +105,7 @@ def side_by_side(step: Step, group: Group, number: int, inputs: Inputs, frame: F
 LAYERS = {
     ops.max_pool: max_pool, ops.mean_pool: mean_pool, ops.zero_pad: zero_pad,
     ops.add: side_by_side, ops.concat: side_by_side, ops.activate: side_by_side,
+    ops.shift: side_by_side,
 }  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def stays_zero(step: Step) -> bool:
     """Return whether a step without activation gives zeros outside its map by itself."""
     # maxima that see nothing of the map stay OUTSIDE
     plain_pool = step.function is ops.max_pool and step.kernel <= step.stride and step.before == 0
-    return plain_pool or step.function in {ops.add, ops.concat}
+    return plain_pool or step.function in {ops.add, ops.concat, ops.shift}
 
 
 def activated(step: Step, group: Group, number: int, delta: Tensor, frame: Frame) -> Tensor:
@@ -128,7 +129,7 @@ def activated(step: Step, group: Group, number: int, delta: Tensor, frame: Frame
 
 def global_max(step: Step, group: Group, x: Window) -> Tensor:
     """Return the maxima of window, prefix and suffix, minus the reference's."""
-    (number,), frame, row = step.inputs, x.frame, group.row
+    (number,), frame, row = step.inputs, x.frame, torch.from_numpy(group.sites.row)
     best = (x.delta + group.under(group.maps.value(number), frame)).amax(2)
     prefix, suffix = group.maps.edges(number)
     start = torch.from_numpy(group.starts(frame))
