@@ -51,6 +51,8 @@ class ResultFolder:
         Whether what another run left there may be deleted.
     shared : bool
         Whether other workers of the same run may have opened the folder already.
+    otherwise : str
+        What else a refusal offers to do about a run that is there.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class ResultFolder:
         resume: bool = False,
         overwrite: bool = False,
         shared: bool = False,
+        otherwise: str = "choose another folder",
     ) -> None:
         self.path = Path(path)
         self.identity = json.loads(json.dumps(identity))
@@ -81,10 +84,7 @@ class ResultFolder:
             # a run that was killed left it
             (self.path / GENOME).unlink(missing_ok=True)
         if (self.path / MANIFEST).exists():
-            check_same_run(
-                self.path, self.identity, resume=resume or shared,
-                otherwise="overwrite it or choose another folder",
-            )  # fmt: skip
+            check_same_run(self.path, self.identity, resume=resume or shared, otherwise=otherwise)
         elif list(self.path.glob("part-*.parquet")):
             raise ResumeError(
                 f"{path}: holds parts but no {MANIFEST}; choose another folder or overwrite it"
@@ -237,10 +237,12 @@ def write_single(parts: "Iterable[pa.Table]", path: str | PathLike[str]) -> dict
     UnreadableFileError
         The folder does not take files.
     """
-    name, counts = fspath(path), Counter()
+    name, rows, counts = fspath(path), 0, Counter()
 
     def counted() -> "Iterator[pa.Table]":
+        nonlocal rows
         for table in parts:
+            rows += len(table)
             if "status" in table.column_names:
                 counts.update(table["status"].to_pylist())
             yield table
@@ -257,7 +259,7 @@ def write_single(parts: "Iterable[pa.Table]", path: str | PathLike[str]) -> dict
                     _write_text(counted(), packed, "," if ".csv" in name else "\t")
             else:
                 _write_text(counted(), out, "," if name.endswith(".csv") else "\t")
-    return {"rows": sum(counts.values()), "counts": dict(sorted(counts.items()))}
+    return {"rows": rows, "counts": dict(sorted(counts.items()))}
 
 
 def export(folder: str | PathLike[str], path: str | PathLike[str]) -> dict:

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastseq._lazy import load
 from fastseq.arrays import Text
-from fastseq.errors import OptionError
+from fastseq.errors import DTypeError, OptionError
 from fastseq.score.explained import Attributions
 from fastseq.score.predict import as_rows
 from fastseq.sequence.encode import one_hot
@@ -38,11 +38,18 @@ def seqlets(
 
     Raises
     ------
+    DTypeError
+        It is another result.
     MissingExtraError
         tangermeme is not installed.
     OptionError
         No span fits.
     """
+    if not isinstance(attributions, Attributions):
+        raise DTypeError(
+            f"attributions is a {type(attributions).__name__}; expected what fastseq.attribute "
+            "returns (method='ism' for mutagenesis)"
+        )
     observed = np.ascontiguousarray(attributions.observed)
     if not 1 <= shortest <= longest <= observed.shape[1]:
         raise OptionError(

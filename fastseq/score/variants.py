@@ -245,7 +245,10 @@ def score_variants(
         "background": {"alleles": null, "seed": null_seed} if null else fingerprint(null_variants),
         "active_regions": named(active),
     }
-    folder = ResultFolder(name, identity, resume=resume, overwrite=overwrite, shared=where.size > 1)
+    folder = ResultFolder(
+        name, identity, resume=resume, overwrite=overwrite, shared=where.size > 1,
+        otherwise="overwrite it or choose another folder",
+    )  # fmt: skip
     try:
         if (workers > 1 and where.size == 1) or cluster:
             return over_workers(

@@ -257,7 +257,7 @@ def _reader(path: Path) -> Callable[[Path, int], Section] | None:
     if path.is_dir():
         if holds_shards(path):
             return lambda folder, examples: of_maps(folder.stem, read_shards(folder), examples)
-        return _scores if (path / MANIFEST).exists() else None
+        return _parts if (path / MANIFEST).exists() else None
     plain = path.name.removesuffix(".gz")
     readers = {
         ".safetensors": _checkpoint,
@@ -303,16 +303,21 @@ def _json(path: Path, examples: int) -> Section:
 
 
 def _table(path: Path, examples: int) -> Section:
-    table = read_table(path, text=["ref", "alt", "id", "name", "chrom", "kmer"])
+    text = ["ref", "alt", "id", "name", "chrom", "kmer"]
+    return _of_table(path.name, read_table(path, text=text))
+
+
+def _parts(path: Path, examples: int) -> Section:
+    return _of_table(path.name, read_results(path))
+
+
+def _of_table(name: str, table: "pd.DataFrame") -> Section:
+    """Return the section of a table, which its columns tell."""
     columns = [str(column) for column in table.columns]
     if any(column.startswith("diff") for column in columns) and "chrom" in columns:
-        return of_variants(path.name, table)
+        return of_variants(name, table)
     if columns == ["kmer", "count"]:
-        return of_kmers(path.name, table)
+        return of_kmers(name, table)
     if any(column.startswith("y_hat") for column in columns):
-        return of_predictions(path.name, table)
-    return Section(path.name, f"{len(table):,} rows.", tables=[("", table)])
-
-
-def _scores(path: Path, examples: int) -> Section:
-    return of_variants(path.name, read_results(path))
+        return of_predictions(name, table)
+    return Section(name, f"{len(table):,} rows.", tables=[("", table)])

@@ -141,6 +141,8 @@ def test_parts_of_edits_are_the_table_at_once(run, model, many, edits):
     assert "holds another run; shard differ: 64 there, 128 now" in other
     assert run(*call, "-o", "parts/", "--resume").exit_code == 0
     assert last.read_bytes() == kept
+    assert parsed(run("export", "parts", "one.tsv", "--json"))["rows"] == len(whole)
+    assert run("report", "parts", "-o", "page.html").exit_code == 0
 
 
 @pytest.mark.parametrize(("option", "told"), [

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from torch import nn
 
 import fastseq
-from fastseq.errors import OptionError
+from fastseq.errors import DTypeError, OptionError
 from fastseq.score.explained import Attributions
 from fastseq.sequence.motifs import Motif
 
@@ -26,6 +27,13 @@ def test_spans_that_stand_out_are_found_on_both_sides():
         assert one["sequence"] == fastseq.decode(codes[one["row"]])[one["start"] : one["end"]]
     with pytest.raises(OptionError, match="shortest=90"):
         fastseq.seqlets(Attributions(codes, raw, "saliency", "y"), shortest=90)
+
+
+def test_another_result_is_refused():
+    codes = np.zeros((2, 30), np.uint8)
+    effects = fastseq.saturation_mutagenesis(nn.Sequential(nn.Flatten(), nn.Linear(120, 1)), codes)
+    with pytest.raises(DTypeError, match=r"is a ISMResult; expected what fastseq.attribute"):
+        fastseq.seqlets(effects)
 
 
 def test_motifs_are_found_on_both_strands():
