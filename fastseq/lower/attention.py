@@ -17,7 +17,7 @@ def sequences_first(module: nn.Module) -> Iterator[None]:
     """
     layers = [part for part in module.modules() if type(part) is nn.MultiheadAttention]
     for layer in layers:
-        layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
+        layer.forward = partial(_forward, layer)
     try:
         yield
     finally:
@@ -42,9 +42,9 @@ def attend(layer: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tens
     """Return what an attention layer gives for (n, length, channels) without masks."""
     weights = layer.in_proj_weight.chunk(3)
     biases = (None,) * 3 if layer.in_proj_bias is None else layer.in_proj_bias.chunk(3)
-    heads = [
+    q, k, v = (
         F.linear(x, weight, bias).unflatten(-1, (layer.num_heads, -1)).transpose(1, 2)
         for x, weight, bias in zip((query, key, value), weights, biases)
-    ]
-    mixed = F.scaled_dot_product_attention(*heads)
+    )
+    mixed = F.scaled_dot_product_attention(q, k, v)
     return layer.out_proj(mixed.transpose(1, 2).flatten(2))

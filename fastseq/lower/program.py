@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
 
 from fastseq.lower import cpu, rows
 from fastseq.lower.native import Layer
@@ -53,10 +54,10 @@ class Fewer(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """Run one node; fill up what it reads where it is an operator of PyTorch."""
         if n.op == "output":
-            return fx.node.map_arg(n.args[0], self._filled)
+            return map_arg(n.args[0], self._filled)
         if n.op != "call_function" or n not in self._by_rows or rows.rounds_alike(n):
             return super().run_node(n)
-        args, kwargs = fx.node.map_arg((n.args, n.kwargs), self._filled)
+        args, kwargs = map_arg((n.args, n.kwargs), self._filled)
         count = len(self.env[next(node for node in n.all_input_nodes if node in self._by_rows)])
         found = n.target(*args, **kwargs)  # type: ignore[operator]
         return (found[0][:count],) if n.target in rows.RECURRENT else found[:count]
