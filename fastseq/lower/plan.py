@@ -330,6 +330,7 @@ class Plan(Forward):
             return again, (self.module,)
         return Plan._of, (self._content(), self.device.type)
 
+    @cache  # noqa: B019 - a plan lives as long as what it is measured against
     def in_float32(self) -> "Plan":
         """Return the plan that a reduced precision is measured against."""
         if self.precision == "float32":
