@@ -84,10 +84,10 @@ class BPNet(nn.Module):
 class LegNet(nn.Module):
     """LegNet as Prix Fixe trains it: EfficientNet-like blocks with squeeze-excite, 18 bins."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 6) -> None:
         super().__init__()
         sizes = (256, 128, 128, 64, 64, 64, 64)
-        self.stem = nn.Sequential(nn.Conv1d(6, 256, 7, padding=3, bias=False),
+        self.stem = nn.Sequential(nn.Conv1d(channels, 256, 7, padding=3, bias=False),
                                   nn.BatchNorm1d(256), nn.SiLU())  # fmt: skip
         self.blocks = nn.ModuleList(_Block(a, 4 * b) for a, b in pairwise(sizes))
         self.resize = nn.ModuleList(

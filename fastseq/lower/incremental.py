@@ -34,10 +34,11 @@ BEHIND_WALL = 64
 MOST_FLOATS = 1 << 24
 # `resolve` thinks in bytes, of which a core moves about as many a second as this many operations
 OPERATIONS = 64
-# speed over PyTorch's on full maps: of differences, and how much bfloat16 adds to it and to full
-# maps by direct sums; of full maps by Winograd's products and by the
-# other native convolutions; what a reference, kept open, takes beside a pass by direct sums
-NATIVE_RATE, TORCH_RATE, NARROW = 1.6, 0.5, 1.6
+# speed over PyTorch's on full maps: of differences, three at a site, or alone and wide, where rows
+# have fewer zeros in common; and how much bfloat16 adds to it and to full maps by direct sums; of
+# full maps by Winograd's products and by the other native convolutions; what a reference, kept
+# open, takes beside a pass by direct sums
+NATIVE_RATE, WIDE_RATE, TORCH_RATE, NARROW = 1.6, 0.7, 0.5, 1.6
 FEWER_PRODUCTS, DIRECT, OPEN = 2.1, 1.25, 1.6
 NATIVE_STEP, TORCH_STEP, EDIT_OPERATIONS = 5e6, 12e6, 6e4
 # what double precision behind a wall costs
@@ -307,10 +308,10 @@ class DeltaEngine:
         reference = OPEN * self.bound.full / (DIRECT if self._references.is_native else 1)
         step = TORCH_STEP if self.slow else NATIVE_STEP
         once = reference + step * len(self.chain.steps) / together
-        changed = self.bound.delta - self.bound.suffix
         if span:
-            (changed,) = operations_changed(self.chain, *np.array(span)[:, None])
-        each = min(self._edit_cost(changed), self._forward_cost if span else inf)
+            (each,) = np.minimum(self._wide_cost(*np.array(span)[:, None]), self._forward_cost)
+        else:
+            each = self._edit_cost(self.bound.delta - self.bound.suffix, NATIVE_RATE)
         return Cost((edits + 1) * self._forward_cost, once + edits * each)
 
     def pays(self, start: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -327,13 +328,17 @@ class DeltaEngine:
         """
         pays = size <= 1
         wide = np.flatnonzero(~pays)
-        operations = operations_changed(self.chain, start[wide], start[wide] + size[wide])
-        pays[wide] = self._edit_cost(operations) < self._forward_cost
+        cost = self._wide_cost(start[wide], start[wide] + size[wide])
+        pays[wide] = cost < self._forward_cost
         return pays
 
-    def _edit_cost(self, changed: Any) -> Any:
+    def _wide_cost(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what edits cost that change bases [start, end)."""
+        return self._edit_cost(operations_changed(self.chain, start, end), WIDE_RATE)
+
+    def _edit_cost(self, changed: Any, rate: float) -> Any:
         """Return what edits cost that change so many operations of the chain."""
-        rate = TORCH_RATE if self.slow else NATIVE_RATE * (NARROW if self._is_narrow else 1)
+        rate = TORCH_RATE if self.slow else rate * (NARROW if self._is_narrow else 1)
         return changed / rate + DOUBLE * self.bound.suffix + EDIT_OPERATIONS
 
     @cached_property

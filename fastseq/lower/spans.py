@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastseq.arrays import Codes
-from fastseq.lower.delta_torch import Sites
+from fastseq.lower.sites import Sites
 
 # alternatives of one site that share its windows: three other bases
 ALTERNATIVES = 3
