@@ -40,7 +40,7 @@ TARGETS = {
     "sm_90": GPUTarget("cuda", 90, 32),
     "gfx942": GPUTarget("hip", "gfx942", 64),
 }
-LAUNCH = ("BM", "BN", "BK", "BS", "BL", "BC", "S", "num_warps", "num_stages")
+LAUNCH = ("BM", "BN", "BK", "BS", "BL", "BC", "S", "BR", "BP", "num_warps", "num_stages")
 POINTERS = {
     torch.float32: "*fp32",
     torch.float16: "*fp16",

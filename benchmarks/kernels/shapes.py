@@ -14,6 +14,7 @@ KERNELS: dict[str, Callable[..., Tensor]] = {
     "first_conv1d": first_conv.first_conv1d,
     "depthwise_conv1d": depthwise.depthwise_conv1d,
     "squeeze": squeeze_excite.squeeze,
+    "excite": squeeze_excite.excite,
     "pointwise": squeeze_excite.pointwise,
     "window_conv1d": window.window_conv1d,
     "residual_pair": block.residual_pair,
@@ -51,6 +52,8 @@ class Layer:
     pool: int = 1
     width: int = 0  # of the windows of window_conv1d, whose residual comes first
     row: int = 0  # channels from one position of x to the next, where more than it has
+    largest: bool = False  # of squeeze: maxima in place of means
+    rank: int = 0  # of a bilinear gate's products, which are then half its c_out features
 
     def __str__(self) -> str:
         extra = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)[5:]
@@ -80,9 +83,11 @@ class Layer:
             return self._pair(n, make)
         if self.op == "window_conv1d":
             return self._windows(n, make, slope)
+        if self.op == "excite":
+            return self._gate(n, make)
         x = make(n, self.length, self.row or self.c_in, dtype=half).narrow(2, 0, self.c_in)
         if self.op == "squeeze":
-            return [x], {}
+            return [x], {"largest": self.largest}
         y = make(n, self.length, self.c_out, dtype=half) if self.residual else None
         gate = make(n, self.c_in, dtype=full) if self.gate else None
         if self.op == "pointwise":
@@ -105,6 +110,19 @@ class Layer:
         return [make(n, self.length, c, dtype=half), weight, make(2, c, dtype=full), slope], {
             "activation": self.activation, "pool": self.pool, "precision": self.precision,
         }  # fmt: skip
+
+    def _gate(self, n: int, make: Callable[..., Tensor]) -> tuple[list, dict]:
+        def layer(inputs: int, outputs: int, *, bias: bool = True) -> list:
+            weight = make(inputs, outputs, dtype=torch.float32) / inputs**0.5
+            return [weight, make(outputs, dtype=torch.float32)] if bias else [weight]
+
+        c, z, rank = self.c_in, self.c_out, self.rank
+        tensors = [make(n, c, dtype=torch.float32), *layer(c, z)]
+        if not rank:
+            return [*tensors, *layer(z, c)], {"activation": self.activation}
+        factors = [*layer(z, rank, bias=False), *layer(z, rank, bias=False)]
+        bilinear = [*layer(z, z), *factors, *layer(rank, z // 2)]
+        return [*tensors, *layer(z + z // 2, c), *bilinear], {"activation": self.activation}
 
     def _windows(self, n: int, make: Callable[..., Tensor], slope) -> tuple[list, dict]:
         half, integer = getattr(torch, self.dtype), torch.int32
@@ -135,6 +153,10 @@ class Layer:
         """Return the multiplications and additions that the answer needs."""
         if self.op in ("squeeze", "pointwise"):
             return n * self.length * self.c_in
+        if self.op == "excite":
+            z, rank, more = self.c_out, self.rank, self.c_out // 2 if self.rank else 0
+            bilinear = z * z + rank * (2 * z + more) if rank else 0
+            return 2.0 * n * (self.c_in * (2 * z + more) + bilinear)
         wide = 4 if self.op == "first_conv1d" else self.c_in // self.groups
         rows = self.width * self.kernel if self.width else self.length * self.kernel
         layers = 2 if self.op == "residual_pair" else 1
@@ -143,6 +165,8 @@ class Layer:
     def traffic(self, n: int) -> float:
         """Return the bytes of activations read and written once."""
         size = getattr(torch, self.dtype).itemsize
+        if self.op == "excite":
+            return n * 2 * self.c_in * size
         if self.width:
             out = reference.window_width(self.width, self.kernel, self.dilation, self.pool)
             skip = self.residual * self.width * self.c_out
@@ -211,6 +235,7 @@ LAYERS = [
     _f(110, 64, 21, activation="prelu"),
     _c(110, 64, 64, 5, activation="prelu"),
     _c(110, 64, 64, 5, activation="prelu", residual=True, pool=2),
+    Layer("squeeze", 13, 64, 64, largest=True),
     # DeepSTARR on 249 bp
     _f(249, 256, 7, activation="relu", pool=2),
     _c(124, 256, 64, 3, activation="relu", pool=2),
@@ -223,6 +248,8 @@ LAYERS = [
     _d(150, 512, 7, 512, activation="silu"),
     _d(150, 512, 7, 256, activation="silu", pool=2),
     Layer("squeeze", 150, 512, 512),
+    Layer("excite", 150, 512, 64, dtype="float32", activation="silu", rank=410),
+    Layer("excite", 150, 1024, 64, dtype="float32", activation="silu"),
     Layer("pointwise", 150, 512, 512, activation="silu", residual=True, gate=True),
     _c(150, 512, 128, 1, gate=True),
     _c(150, 128, 128, 3, groups=4, activation="silu"),
@@ -254,5 +281,7 @@ LAYERS = [
     _f(150, 256, 7, dtype="float32", activation="silu"),
     _d(150, 100, 5, 25, dtype="float32"),
     Layer("squeeze", 75, 100, 100, dtype="float32"),
+    Layer("excite", 75, 448, 112, dtype="float32", activation="silu"),
+    Layer("excite", 75, 100, 128, dtype="float32", activation="relu", rank=821),
     Layer("pointwise", 75, 100, 100, dtype="float32", residual=True, gate=True),
 ]

@@ -1,15 +1,17 @@
 """A graph of kernel calls under construction, as its rules see it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Literal, TypeAlias
 
 import torch
-from fastseq_kernels import reference
+from fastseq_kernels import reference, support
 from torch import Tensor, fx, nn
 
 from fastseq._lazy import load
 from fastseq.lower import ops
+from fastseq.lower.chain import SIZE
 from fastseq.models.specs import InputSpec, Strand
 from fastseq.sequence.encode import encode, reverse_complement
 
@@ -27,6 +29,10 @@ ROW_BY_ROW = {
     aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor, aten.neg.default,
     aten.sigmoid.default, aten.exp.default,
 }  # fmt: skip
+
+
+# what an operator calls the tensor that its answer is made of, where not ``x``
+CHIEF = {"first_conv1d": "codes", "excite": "squeezed"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class KernelGraph:
         self.root, self.graph = nn.Module(), fx.Graph()
         self.values: dict[fx.Node, Made] = {}
         self.how: dict[str, str] = {}
+        # why a kernel did not take in a node that it could have
+        self.left_out: dict[fx.Node, str] = {}
         self.foreign: list[str] = []
         self.codes: fx.Node
 
@@ -91,6 +99,35 @@ class KernelGraph:
         """Return a new call of one of our operators."""
         return self.call(getattr(torch.ops.fastseq, name).default, *args, **options)
 
+    def why_not(
+        self, op: str, x: tuple[int, ...], dtype: torch.dtype | None = None, **given: Any
+    ) -> str:
+        """Return why a kernel cannot take a call, as sentences; "" where it can.
+
+        Parameters
+        ----------
+        op : str
+        x : tuple of int
+            The map it reads, (channels, length), or the vector.
+        dtype : torch.dtype, optional
+            Of ``x``; that of maps where not given.
+        **given
+            Its other arguments: tensors, shapes in place of those that are made on the way,
+            options.
+        """
+        chief = CHIEF.get(op, "x")
+        shapes: dict[str, Sequence[int]] = {chief: (1, *x[::-1])}
+        dtypes = {chief: torch.uint8 if chief == "codes" else dtype or self.dtype}
+        options = {}
+        for name, value in given.items():
+            if isinstance(value, Tensor):
+                shapes[name], dtypes[name] = value.shape, value.dtype
+            elif isinstance(value, tuple):
+                shapes[name] = value
+            elif value is not None:
+                options[name] = value
+        return "; ".join(support.reasons(op, shapes, dtypes, None, **options))
+
     def made(self, node: fx.Node) -> Made:
         if node.op == "placeholder" and node not in self.values:
             self.values[node] = self.whole_input()
@@ -108,7 +145,18 @@ class KernelGraph:
             flat = self.call(aten.transpose.int, self._typed(made, self.dtype), 1, 2)
         if made.gate is None:
             return flat
-        return self.kernel("pointwise", flat, made.gate)
+        channels, _ = shape = node.meta["shape"]
+        if why := self.why_not("pointwise", shape, gate=(1, channels)):
+            self.how[node.name] = f"PyTorch: {why}"
+            wide = self.call(aten.to.dtype, flat, torch.float32)
+            scaled = self.call(
+                aten.mul.Tensor, wide, self.call(aten.unsqueeze.default, made.gate, 1)
+            )
+            flat = self.call(aten.to.dtype, scaled, self.dtype)
+        else:
+            flat = self.kernel("pointwise", flat, made.gate)
+        self.values[node] = Made(flat, "nlc")  # so that a second reader need not scale again
+        return flat
 
     def ncl(self, node: fx.Node) -> fx.Node:
         """Return a map as PyTorch's words take it: a view where it is ours."""
@@ -131,6 +179,10 @@ class KernelGraph:
         made = self.made(node)
         return (self.nlc(node), None) if made.gate is None else (made.node, made.gate)
 
+    def gate_shape(self, node: fx.Node) -> tuple[int, int] | None:
+        """Return the shape of a gate that a map still wants, for one sequence."""
+        return None if self.made(node).gate is None else (1, node.meta["shape"][0])
+
     def only_user(self, node: fx.Node) -> fx.Node | None:
         """Return the one node that reads this one, if there is one."""
         return next(iter(node.users)) if len(node.users) == 1 else None
@@ -146,6 +198,8 @@ class KernelGraph:
 
     def by_pytorch(self, node: fx.Node) -> Made:
         """Copy a node; words get maps as (n, channels, length), or float32 vectors."""
+        if node.target is SIZE and node.args[0].op == "placeholder":  # type: ignore[union-attr]
+            return Made(self.call(SIZE, self.codes, 0), "foreign")
         read = [arg for arg in node.all_input_nodes if arg.op != "get_attr"]
         word = node.target in WORDS and not any(map(integral, read))
         is_map = word and any(len(arg.meta.get("shape", ())) == 2 for arg in read)
@@ -215,6 +269,13 @@ class KernelGraph:
             first, stride, dilation = self.width - 1 - first, -stride, -dilation
         return packed, base, options | {"first": first, "stride": stride, "dilation": dilation,
                                         "unknown": unknown}  # fmt: skip
+
+
+def arguments(node: fx.Node) -> dict[str, Any]:
+    """Return a word's arguments by name, defaults where not given."""
+    bound = signature(node.target).bind(*node.args, **node.kwargs)  # type: ignore[arg-type]
+    bound.apply_defaults()
+    return bound.arguments
 
 
 def integral(node: fx.Node) -> bool:

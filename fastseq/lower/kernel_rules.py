@@ -6,7 +6,6 @@ stays with PyTorch.
 """
 
 from collections.abc import Callable
-from inspect import signature
 from typing import Any
 
 import torch
@@ -14,33 +13,10 @@ from fastseq_kernels import reference, support
 from torch import Tensor, fx
 from torch.nn import functional as F
 
-from fastseq.lower import ops
-from fastseq.lower.kernel_graph import KernelGraph, Made
+from fastseq.lower import kernel_gates, ops
+from fastseq.lower.kernel_graph import KernelGraph, Made, arguments
 
 aten = torch.ops.aten
-
-
-def arguments(node: fx.Node) -> dict[str, Any]:
-    """Return a word's arguments by name, defaults where not given."""
-    bound = signature(node.target).bind(*node.args, **node.kwargs)  # type: ignore[arg-type]
-    bound.apply_defaults()
-    return bound.arguments
-
-
-def _why_not(
-    low: KernelGraph, op: str, x: tuple[int, ...], weight: Tensor | None = None,
-    slope: Tensor | None = None, dtype: torch.dtype | None = None, **options: Any,
-) -> list[str]:  # fmt: skip
-    """Return why a kernel cannot take maps of ``x``, (channels, length), and a layer's weights."""
-    name = "codes" if op == "first_conv1d" else "x"
-    dtype = dtype or low.dtype
-    shapes: dict[str, Any] = {name: (1, *x[::-1])}
-    dtypes = {name: torch.uint8 if name == "codes" else dtype}
-    if weight is not None:
-        shapes["weight"], dtypes["weight"] = weight.shape, dtype
-    if slope is not None:
-        shapes["slope"] = slope.shape
-    return support.reasons(op, shapes, dtypes, None, **options)
 
 
 def _pooled(node: fx.Node | None) -> int:
@@ -60,7 +36,7 @@ def _conv(low: KernelGraph, node: fx.Node) -> Made | str:
     shaped = low.activation(given, node.meta["shape"][0])
     if isinstance(shaped, str):
         return shaped
-    if (pair := _pair(low, node)) is not None:
+    if isinstance(pair := _pair(low, node), Made):
         return pair
     from_codes = low.is_input(x) and groups == 1 and skip is None
     inside, residual = [node], skip
@@ -71,29 +47,31 @@ def _conv(low: KernelGraph, node: fx.Node) -> Made | str:
             inside, residual = [node, after_sum], other
     pool = _pooled(low.only_user(inside[-1]))
     pooled = [*inside, low.only_user(inside[-1])] if pool > 1 else inside
-    options = {"stride": given["stride"], "dilation": given["dilation"],
-               "activation": shaped[0], "precision": low.precision,
-               "pad_left": given["before"], "pad_right": given["after"]}  # fmt: skip
+    sizes = {"stride": given["stride"], "dilation": given["dilation"],
+             "activation": shaped[0], "precision": low.precision,
+             "pad_left": given["before"], "pad_right": given["after"]}  # fmt: skip
     if from_codes:
-        return _first(low, weight, bias, shaped[1], options, pooled, pool)
-    options |= {"groups": groups, "residual_first": skip is not None}
+        return _first(low, weight, bias, shaped[1], sizes, pooled, pool)
+    sizes |= {"groups": groups, "residual_first": skip is not None}
     packed, kept = reference.pack(weight).to(low.dtype), weight.shape[0]
     if groups == 1 and residual is None:
         packed, bias, shaped = _in_whole_rows(packed, bias, shaped)
-    why: list[str] = []
-    for name in ("conv1d", "depthwise_conv1d"):
-        for nodes, width in ((pooled, pool), (inside, 1))[: 2 if pool > 1 else 1]:
-            found = _why_not(low, name, x.meta["shape"], packed, shaped[1], **options, pool=width)
-            if found:
-                why = why or found
-                continue
-            map_, gate = low.gated(x) if name == "conv1d" else (low.nlc(x), None)
-            beside = None if residual is None else low.nlc(residual)
-            made = low.kernel(name, map_, packed, bias, shaped[1], beside, gate, **options,
-                              pool=width)  # fmt: skip
-            made = _channels(low, made, packed, kept)
-            return low.took(nodes, Made(made, "nlc"), _words(name, nodes, gate))
-    return "; ".join(why)
+    options = sizes | {"weight": packed, "slope": shaped[1], "bias": bias}
+    if residual is not None:
+        options["residual"] = (1, *node.meta["shape"][::-1])
+    name = "depthwise_conv1d" if support.small_groups(packed.shape, groups) else "conv1d"
+    if name == "conv1d":
+        options["gate"] = low.gate_shape(x)
+    if pool > 1 and (why := low.why_not(name, x.meta["shape"], **options, pool=pool)):
+        low.left_out[pooled[-1]] = why
+        pooled, pool = inside, 1
+    if why := low.why_not(name, x.meta["shape"], **options, pool=pool):
+        return "; ".join(filter(None, (pair, why)))
+    map_, gate = low.gated(x) if name == "conv1d" else (low.nlc(x), None)
+    beside = None if residual is None else low.nlc(residual)
+    made = low.kernel(name, map_, packed, bias, shaped[1], beside, gate, **sizes, pool=pool)
+    made = _channels(low, made, packed, kept)
+    return low.took(pooled, Made(made, "nlc"), _words(name, pooled, gate, pair))
 
 
 def _in_whole_rows(
@@ -134,26 +112,28 @@ def _block(node: fx.Node, second: fx.Node | None) -> bool:
     return around and same and alike and first["x"].meta["shape"] == node.meta["shape"]
 
 
-def _pair(low: KernelGraph, node: fx.Node) -> Made | None:
-    """Return a residual block as one kernel, None where it is none or one too large for that."""
+def _pair(low: KernelGraph, node: fx.Node) -> Made | str:
+    """Return a residual block as one kernel, or why it is none, "" where it is no such block."""
     second = low.only_user(node)
     if second is None or not _block(node, second) or low.is_input(x := arguments(node)["x"]):
-        return None
+        return ""
     layers = arguments(node), arguments(second)
     weights = [reference.pack(low.tensor(given["weight"])) for given in layers]  # type: ignore[arg-type]
     channels, _ = x.meta["shape"]
     shaped = [low.activation(given, channels) for given in layers]
-    if weights[0].shape != weights[1].shape or isinstance(shaped[0], str):
-        return None
+    if weights[0].shape != weights[1].shape or any(isinstance(found, str) for found in shaped):
+        return ""
+    (name, first), (_, last) = shaped
     packed = torch.stack(weights).to(low.dtype)
-    slope = None if shaped[0][1] is None else torch.stack([slope for _, slope in shaped])  # type: ignore[misc]
-    options = {"activation": shaped[0][0], "precision": low.precision}
-    given = low, "residual_pair", x.meta["shape"], packed, slope
-    pool = _pooled(low.only_user(second))
-    pool = 1 if _why_not(*given, **options, pool=pool) else pool
-    if _why_not(*given, **options, pool=pool):
-        return None
-    nodes = [node, second, *([low.only_user(second)] if pool > 1 else [])]
+    slope = None if first is None else torch.stack([first, last])  # type: ignore[list-item]
+    options = {"activation": name, "precision": low.precision}
+    pool, after = _pooled(low.only_user(second)), [low.only_user(second)]
+    given = options | {"weight": packed, "slope": slope}
+    if pool > 1 and low.why_not("residual_pair", x.meta["shape"], **given, pool=pool):
+        pool = 1
+    if why := low.why_not("residual_pair", x.meta["shape"], **given, pool=pool):
+        return why
+    nodes = [node, second, *(after if pool > 1 else [])]
     biases = [low.tensor(given["bias"]) for given in layers]
     bias = torch.stack([packed.new_zeros(channels).float() if b is None else b for b in biases])
     made = low.kernel("residual_pair", low.nlc(x), packed, bias, slope, **options, pool=pool)
@@ -168,65 +148,61 @@ def _first(
     kept = packed.shape[2]
     packed, base, (_, slope) = _in_whole_rows(packed, base, (options["activation"], slope))
     options["positions"] = nodes[0].meta["shape"][1]
-    given = low, "first_conv1d", (low.width,), packed, slope
-    if pool > 1 and _why_not(*given, **options, pool=pool):
+    given = options | {"weight": packed, "base": base, "slope": slope}
+    if pool > 1 and (why := low.why_not("first_conv1d", (low.width,), **given, pool=pool)):
+        low.left_out[nodes[-1]] = why
         nodes, pool = nodes[:-1], 1
-    if found := _why_not(*given, **options, pool=pool):
-        return "; ".join(found)
+    if why := low.why_not("first_conv1d", (low.width,), **given, pool=pool):
+        return why
     made = low.kernel("first_conv1d", low.codes, packed, base, slope, **options, pool=pool)
     made = _channels(low, made, packed, kept)
     return low.took(nodes, Made(made, "nlc"), _words("first_conv1d", nodes, None))
 
 
-def _words(name: str, nodes: list[fx.Node], gate: object) -> str:
+def _words(name: str, nodes: list[fx.Node], gate: object, why: str = "") -> str:
+    """Return a kernel, what it has taken in, and why it is not a larger one."""
     taken = [getattr(node.target, "__name__", "") for node in nodes[1:]]
-    return " + ".join([name, *(["gate"] if gate is not None else []), *taken])
+    words = " + ".join([name, *(["gate"] if gate is not None else []), *taken])
+    return f"{words}, one by one ({why})" if why else words
 
 
 def _activate(low: KernelGraph, node: fx.Node) -> Made | str:
     if len(node.meta["shape"]) != 2:
         return "a vector is small"
-    shaped = low.activation(given := arguments(node), node.meta["shape"][0])
+    given = arguments(node)
+    shaped = low.activation(given, node.meta["shape"][0])
     if isinstance(shaped, str):
         return shaped
-    if found := _why_not(low, "pointwise", node.meta["shape"], None, shaped[1],
-                         activation=shaped[0]):  # fmt: skip
-        return "; ".join(found)
-    map_, gate = low.gated(given["x"])
-    made = low.kernel("pointwise", map_, gate, shaped[1], None, activation=shaped[0])
+    name, slope = shaped
+    gate = low.gate_shape(given["x"])
+    if why := low.why_not("pointwise", node.meta["shape"], gate=gate, slope=slope,
+                          activation=name):  # fmt: skip
+        return why
+    made = low.kernel("pointwise", *low.gated(given["x"]), slope, None, activation=name)
     return low.took([node], Made(made, "nlc"), "pointwise")
 
 
 def _add(low: KernelGraph, node: fx.Node) -> Made | str:
-    x, y = node.args
     if len(node.meta["shape"]) != 2:
         return "a vector is small"
-    (map_, gate), beside = low.gated(x), low.nlc(y)
+    # the one that still wants its gate is scaled here
+    x, y = sorted(node.args, key=lambda arg: low.gate_shape(arg) is None)  # type: ignore[arg-type]
+    channels, length = node.meta["shape"]
+    call = {"gate": low.gate_shape(x), "residual": (1, length, channels)}
+    nodes, name, slope = [node], "none", None
     follower = low.only_user(node)
-    nodes, shaped = [node], ("none", None)
     if follower is not None and follower.target is ops.activate:
-        found = low.activation(arguments(follower), node.meta["shape"][0])
-        if not isinstance(found, str) and not _why_not(
-            low, "pointwise", node.meta["shape"], None, found[1], activation=found[0]
+        shaped = low.activation(arguments(follower), channels)
+        if not isinstance(shaped, str) and not low.why_not(
+            "pointwise", node.meta["shape"], slope=shaped[1], activation=shaped[0], **call
         ):
-            nodes, shaped = [node, follower], found
-    made = low.kernel("pointwise", map_, gate, shaped[1], beside, activation=shaped[0],
+            nodes, (name, slope) = [node, follower], shaped
+    if why := low.why_not("pointwise", node.meta["shape"], slope=slope, activation=name, **call):
+        return why
+    (map_, gate), beside = low.gated(x), low.nlc(y)
+    made = low.kernel("pointwise", map_, gate, slope, beside, activation=name,
                       residual_first=True)  # fmt: skip
     return low.took(nodes, Made(made, "nlc"), _words("pointwise", nodes, gate))
-
-
-def _gate(low: KernelGraph, node: fx.Node) -> Made | str:
-    """A map times a vector that was given an axis of one position."""
-    for x, other in (node.args, node.args[::-1]):
-        spread = isinstance(other, fx.Node) and other.target is aten.unsqueeze.default
-        if not spread or len(getattr(x, "meta", {}).get("shape", ())) != 2:
-            continue
-        gate = other.args[0]
-        if x.meta["shape"] == node.meta["shape"] and gate.meta["shape"] == x.meta["shape"][:1]:
-            made = Made(low.nlc(x), "nlc", low.vector(gate))
-            low.how[other.name] = f"inside {node.name}"
-            return low.took([node], made, "gate, applied where the map is read next")
-    return "the product is not of a map and a gate"
 
 
 def _concat(low: KernelGraph, node: fx.Node) -> Made | str:
@@ -238,13 +214,10 @@ def _concat(low: KernelGraph, node: fx.Node) -> Made | str:
     return Made(made, "nlc")
 
 
-def _global_mean(low: KernelGraph, node: fx.Node) -> Made | str:
-    made = Made(low.kernel("squeeze", low.nlc(node.args[0])), "vector")  # type: ignore[arg-type]
-    return low.took([node], made, "squeeze")
-
-
 def _linear(low: KernelGraph, node: fx.Node) -> Made | str:
     """A linear layer is a convolution of width one over one long row of vectors."""
+    if isinstance(gate := kernel_gates.excite(low, node), Made):
+        return gate
     given = arguments(node)
     x, weight, bias = given["x"], low.tensor(given["weight"]), low.tensor(given["bias"])
     flat = node.target is ops.flat_linear
@@ -255,9 +228,9 @@ def _linear(low: KernelGraph, node: fx.Node) -> Made | str:
     last = any(user.op == "output" for user in node.users)
     dtype = low.dtype if flat and not last else torch.float32
     packed = weight.flatten(1).T[None].to(dtype).contiguous()
-    if found := _why_not(low, "conv1d", (packed.shape[1], 1), packed, shaped[1], dtype,
-                         activation=shaped[0]):  # fmt: skip
-        return "; ".join(found)
+    if why := low.why_not("conv1d", (packed.shape[1], 1), dtype, weight=packed, bias=bias,
+                          slope=shaped[1], activation=shaped[0]):  # fmt: skip
+        return "; ".join(filter(None, (gate, why)))
     if flat:
         rows = low.call(aten.to.dtype, low.call(aten.flatten.using_ints, low.nlc(x), 1), dtype)
     else:
@@ -265,15 +238,12 @@ def _linear(low: KernelGraph, node: fx.Node) -> Made | str:
     made = low.kernel("conv1d", low.call(aten.unsqueeze.default, rows, 0), packed, bias, shaped[1],
                       activation=shaped[0])  # fmt: skip
     made = low.call(aten.to.dtype, low.call(aten.squeeze.dim, made, 0), torch.float32)
-    return low.took([node], Made(made, "vector"), "conv1d of width 1")
+    words = _words("conv1d of width 1", [node], None, gate)
+    return low.took([node], Made(made, "vector"), words)
 
 
 def _max_pool(low: KernelGraph, node: fx.Node) -> str:
-    return "windows overlap, or stand apart from what a kernel ends"
-
-
-def _global_max(low: KernelGraph, node: fx.Node) -> str:
-    return "one read of the map, which PyTorch does as well"
+    return low.left_out.get(node, "windows overlap, or stand apart from what a kernel ends")
 
 
 def _flatten(low: KernelGraph, node: fx.Node) -> Made | str:
@@ -288,10 +258,10 @@ RULES: dict[Any, Callable[[KernelGraph, fx.Node], Made | str]] = {
     ops.add: _add,
     ops.concat: _concat,
     ops.max_pool: _max_pool,
-    ops.global_max: _global_max,
-    ops.global_mean: _global_mean,
+    ops.global_max: kernel_gates.squeeze,
+    ops.global_mean: kernel_gates.squeeze,
     ops.linear: _linear,
     ops.flat_linear: _linear,
-    aten.mul.Tensor: _gate,
+    aten.mul.Tensor: kernel_gates.gate,
     aten.flatten.using_ints: _flatten,
 }

@@ -5,6 +5,7 @@ from fastseq_kernels import support
 from torch import fx
 
 from fastseq._lazy import load
+from fastseq.lower import ops
 from fastseq.lower.kernel_graph import KernelGraph, Precision, integral
 from fastseq.lower.kernel_rules import RULES
 from fastseq.models.specs import InputSpec, Strand
@@ -91,7 +92,8 @@ def _translate(low: KernelGraph, node: fx.Node) -> None:
         whole = any(map(integral, node.all_input_nodes))
         found = rule(low, node) if rule and not whole else "no kernel computes it"
         if isinstance(found, str):
-            low.how[node.name] = f"PyTorch: {found}"
+            way = "PyTorch, conv2d channels-last" if node.target is ops.conv else "PyTorch"
+            low.how[node.name] = f"{way}: {found}"
             found = low.by_pytorch(node)
         low.values[node] = found
     elif node.op == "output":

@@ -154,24 +154,12 @@ def first_conv1d(
     return _finish(y, base, slope, None, activation, False, pool, weight.dtype)
 
 
-def squeeze(
-    x: Tensor,
-    reduce: Tensor | None = None,
-    reduce_bias: Tensor | None = None,
-    expand: Tensor | None = None,
-    expand_bias: Tensor | None = None,
-    *,
-    activation: str = "silu",
-) -> Tensor:
-    """Return the mean over positions, or the squeeze-excite gate that two linear layers make of it.
-
-    ``gate = sigmoid(act(mean @ reduce + reduce_bias) @ expand + expand_bias)``
+def squeeze(x: Tensor, *, largest: bool = False) -> Tensor:
+    """Return the mean over positions, or the largest value.
 
     Parameters
     ----------
     x : (n, length, channels)
-    reduce : (channels, reduced), optional
-    expand : (reduced, channels), optional
 
     Returns
     -------
@@ -179,16 +167,61 @@ def squeeze(
         float64 for float64 input.
     """
     wide = _wide(x)
-    mean = wide.mean(1)
-    if reduce is None:
-        return mean
-    hidden = mean @ reduce.to(wide.dtype)
-    if reduce_bias is not None:
-        hidden = hidden + reduce_bias.to(wide.dtype)
-    gate = ACTIVATIONS[activation](hidden, None) @ expand.to(wide.dtype)
-    if expand_bias is not None:
-        gate = gate + expand_bias.to(wide.dtype)
-    return gate.sigmoid()
+    return wide.amax(1) if largest else wide.mean(1)
+
+
+def excite(
+    squeezed: Tensor,
+    reduce: Tensor,
+    reduce_bias: Tensor | None,
+    expand: Tensor,
+    expand_bias: Tensor | None = None,
+    mix: Tensor | None = None,
+    mix_bias: Tensor | None = None,
+    left: Tensor | None = None,
+    right: Tensor | None = None,
+    combine: Tensor | None = None,
+    combine_bias: Tensor | None = None,
+    *,
+    activation: str = "silu",
+    precision: str = "float32",
+) -> Tensor:
+    """Return the gate that squeeze-excite makes of means; with ``mix``, the bilinear one.
+
+    ``z = act(squeezed @ reduce + reduce_bias)``, ``gate = sigmoid(z @ expand + expand_bias)``. The
+    bilinear gate sees ``m = z @ mix + mix_bias`` and products of its features instead:
+    ``z = act([m, ((m @ left) * (m @ right)) @ combine + combine_bias])``.
+
+    Parameters
+    ----------
+    squeezed : (n, channels)
+    reduce : (channels, reduced)
+    expand : (reduced, channels), or (reduced + products, channels)
+    mix : (reduced, reduced), optional
+        The next five come with it.
+    left, right : (reduced, rank)
+    combine : (rank, products)
+    precision : str
+        As in `conv1d`.
+
+    Returns
+    -------
+    float32, (n, channels)
+        float64 for float64 input.
+    """
+    wide = _wide(squeezed)
+
+    def linear(v: Tensor, weight: Tensor | None, bias: Tensor | None = None) -> Tensor:
+        y = v @ weight.to(v.dtype)
+        return y if bias is None else y + bias.to(v.dtype)
+
+    act = ACTIVATIONS[activation]
+    z = act(linear(wide, reduce, reduce_bias), None)
+    if mix is not None:
+        m = linear(z, mix, mix_bias)
+        products = linear(linear(m, left) * linear(m, right), combine, combine_bias)
+        z = act(torch.cat([m, products], 1), None)
+    return linear(z, expand, expand_bias).sigmoid()
 
 
 def pointwise(

@@ -14,6 +14,8 @@ FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 LARGEST_POOL = 16
 SMALL_GROUP = 16
 LARGEST_TILE = 128
+LARGEST_GATE = 128
+BILINEAR = ("mix", "left", "right", "combine")
 
 Shapes = Mapping[str, Sequence[int]]
 DTypes = Mapping[str, torch.dtype]
@@ -26,11 +28,11 @@ def reasons(
 
     Parameters
     ----------
-    op : {"conv1d", "first_conv1d", "depthwise_conv1d", "squeeze", "pointwise", "window_conv1d",
-        "residual_pair"}
+    op : {"conv1d", "first_conv1d", "depthwise_conv1d", "squeeze", "excite", "pointwise",
+        "window_conv1d", "residual_pair"}
     shapes, dtypes : mapping
-        Of its tensors by argument name; ``x``, ``delta`` or ``codes`` at least, ``weight`` where
-        there is one and ``slope`` with activation "prelu".
+        Of its tensors by argument name; ``x``, ``delta``, ``squeezed`` or ``codes`` at least,
+        ``weight`` where there is one and ``slope`` with activation "prelu".
     device : torch.device or None
         None judges the call alone, wherever it may run.
     **options
@@ -85,7 +87,7 @@ def machine(device: torch.device) -> tuple[str, ...]:
 
 def _common(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     found = []
-    kinds = {name: dtypes[name] for name in ("x", "delta", "weight") if name in dtypes}
+    kinds = {name: dtypes[name] for name in ("x", "delta", "squeezed", "weight") if name in dtypes}
     for name, dtype in kinds.items():
         if dtype not in FLOATS:
             found.append(f"{name} is {_name(dtype)}; expected float32, float16 or bfloat16")
@@ -143,11 +145,16 @@ def _channelwise(shapes: Shapes, channels: int) -> list[str]:
     return [] if tuple(shapes.get("slope", (1,))) == (1,) else _unlike(shapes, "slope", (channels,))
 
 
+def small_groups(weight: Sequence[int], groups: int) -> bool:
+    """Whether a convolution's groups are too narrow for a matrix unit: depthwise_conv1d's own."""
+    _, c_in, c_out = weight
+    return groups > 1 and min(c_in, c_out // groups) < SMALL_GROUP
+
+
 def _dense(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     found = _convolution(shapes, dtypes, options)
-    _, c_in, c_out = shapes["weight"]
-    groups = options.get("groups", 1)
-    if groups > 1 and min(c_in, c_out // groups) < SMALL_GROUP:
+    (_, c_in, c_out), groups = shapes["weight"], options.get("groups", 1)
+    if small_groups(shapes["weight"], groups):
         found.append(
             f"groups of {c_in} to {c_out // groups} channels would leave a {SMALL_GROUP}-wide "
             "matrix unit idle; depthwise_conv1d takes them"
@@ -157,8 +164,8 @@ def _dense(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
 
 def _small_groups(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     found = _convolution(shapes, dtypes, options)
-    c_in = shapes["weight"][1]
-    if c_in >= SMALL_GROUP:
+    if not small_groups(shapes["weight"], options.get("groups", 1)):
+        c_in = shapes["weight"][1]
         found.append(f"groups of {c_in} channels fill a matrix unit; conv1d takes them")
     if "gate" in shapes:
         found.append("small groups take no gate; pointwise applies it before")
@@ -232,18 +239,37 @@ def _pointwise(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     ]
 
 
-def _means(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
-    _, length, channels = shapes["x"]
+def _positions(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
+    none = [] if shapes["x"][1] else ["no position, of which to take the mean or the largest"]
+    return _common(shapes, dtypes, options) + none
+
+
+def _gates(shapes: Shapes, dtypes: DTypes, options: Mapping) -> list[str]:
     found = _common(shapes, dtypes, options)
-    if length < 1:
-        found.append("no position, of which to take the mean")
-    if ("reduce" in shapes) != ("expand" in shapes):
-        found.append("a gate has two layers, reduce and expand; one is missing")
-    elif "reduce" in shapes:
-        hidden = shapes["reduce"][1]
-        found += _unlike(shapes, "reduce", (channels, hidden))
-        found += _unlike(shapes, "expand", (hidden, channels))
-    return found
+    (_, channels), reduced = shapes["squeezed"], shapes["reduce"][1]
+    given = [name for name in BILINEAR if name in shapes]
+    products = 0
+    if given and len(given) < len(BILINEAR):
+        missing = ", ".join(name for name in BILINEAR if name not in shapes)
+        found.append(f"a bilinear gate has mix, left, right and combine; it lacks {missing}")
+    elif given:
+        rank, products = shapes["combine"]
+        found += _unlike(shapes, "mix", (reduced, reduced))
+        found += _unlike(shapes, "left", (reduced, rank)) + _unlike(
+            shapes, "right", (reduced, rank)
+        )
+    for name, width in (("reduced", reduced), ("product", products)):
+        if width > LARGEST_GATE:
+            found.append(f"{width} {name} features; one program holds up to {LARGEST_GATE}")
+    return [
+        *found,
+        *_unlike(shapes, "reduce", (channels, reduced)),
+        *_unlike(shapes, "expand", (reduced + products, channels)),
+        *_unlike(shapes, "reduce_bias", (reduced,)),
+        *_unlike(shapes, "mix_bias", (reduced,)),
+        *_unlike(shapes, "combine_bias", (products,)),
+        *_unlike(shapes, "expand_bias", (channels,)),
+    ]
 
 
 def _name(dtype: torch.dtype) -> str:
@@ -254,7 +280,8 @@ CHECKS: dict[str, Callable[[Shapes, DTypes, Mapping], list[str]]] = {
     "conv1d": _dense,
     "first_conv1d": _codes,
     "depthwise_conv1d": _small_groups,
-    "squeeze": _means,
+    "squeeze": _positions,
+    "excite": _gates,
     "pointwise": _pointwise,
     "window_conv1d": _windows,
     "residual_pair": _pair,

@@ -13,6 +13,7 @@ CASES = [
     Case(2, 33, 20, 20, 3, groups=10, activation="gelu", residual="before"),
     Case(2, 29, 6, 18, 4, groups=6, stride=2, dilation=2, padding=(0, 5), activation="prelu"),
     Case(1, 31, 45, 30, 9, groups=3, activation="relu", pool=3),
+    Case(2, 25, 64, 8, 3, groups=2, activation="relu"),
     Case(5, 1, 130, 130, 1, groups=130, padding=(0, 0), activation="elu"),
 ]
 

@@ -14,6 +14,7 @@ SHAPES = {
     "pre": (1, 100, 64),
 }
 PAIR = {"weight": (2, 5, 64, 64)}
+GATE = {"squeezed": (8, 64), "reduce": (64, 8), "expand": (8, 64)}
 DTYPES = {"x": torch.float32, "weight": torch.float32}
 
 
@@ -62,13 +63,18 @@ def test_nothing_to_say():
         ("depthwise_conv1d", {"gate": (8, 64)}, {}, {}, "small groups take no gate"),
         ("squeeze", {}, {"x": torch.int64}, {}, "x is int64"),
         ("squeeze", {"x": (8, 0, 64)}, {}, {}, "no position"),
-        ("squeeze", {"reduce": (64, 8)}, {}, {}, "one is missing"),
+        ("excite", GATE | {"mix": (8, 8)}, {}, {}, "it lacks left, right, combine"),
+        ("excite", GATE | {"reduce": (64, 129)}, {}, {}, "129 reduced features; one program holds"),
+        ("excite", GATE | {"reduce": (63, 8)}, {}, {}, "reduce is (63, 8); expected (64, 8)"),
+        ("excite", GATE | {"expand_bias": (8,)}, {}, {}, "expand_bias is (8,); expected (64,)"),
+        ("excite", GATE, {"squeezed": torch.int64}, {}, "squeezed is int64"),
+        ("excite", GATE, {}, {"activation": "prelu"}, "activation 'prelu' has no slopes"),
         (
-            "squeeze",
-            {"reduce": (64, 8), "expand": (9, 64)},
+            "excite",
+            GATE | {"mix": (8, 8), "left": (8, 5), "right": (8, 6), "combine": (5, 4)},
             {},
             {},
-            "expand is (9, 64); expected (8",
+            "right is (8, 6); expected (8, 5)",
         ),
         ("pointwise", {"gate": (8, 63)}, {}, {}, "gate is (8, 63); expected (8, 64)"),
         ("pointwise", {"residual": (8, 99, 64)}, {}, {}, "residual is (8, 99, 64)"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fastseq_kernels import support
 from fastseq_kernels.reference import relative_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from fastseq.errors import LengthError, OptionError
 from fastseq.lower import ops
 from fastseq.lower.capture import capture
 from fastseq.lower.kernels import obstacles, onto_kernels
+from fastseq.models.legnet import BilinearSqueezeExcite
 from fastseq.models.specs import InputSpec, TargetSpec
 from fastseq.sequence.edits import Edits
 from tests.lower.networks import Network, networks
@@ -137,8 +139,12 @@ class Residual(nn.Module):
         ({"kernels": (5, 3)}, "conv1d"),
         ({"kernels": (4, 4)}, "conv1d"),
         ({"dilation": 2}, "conv1d"),
-        ({"channels": 24}, "conv1d"),
+        (
+            {"channels": 24},
+            "conv1d, one by one (24 channels; a tile in registers has 16, 32 or 64)",
+        ),
         ({"activations": (nn.ReLU(), nn.SiLU())}, "conv1d"),
+        ({"activations": (nn.ELU(), nn.ELU(0.5))}, "conv1d"),
         ({"activations": (nn.ELU(0.5), nn.ELU(0.5))}, ""),
     ],
 )
@@ -153,7 +159,8 @@ def test_a_residual_block_is_one_kernel_where_it_fits(options, expected, precisi
 def test_a_block_too_long_for_registers_is_two_kernels():
     graph = capture(Residual().eval().requires_grad_(False), 4, 200)
     how = compare(graph, InputSpec(200), random_codes(2, 200))
-    assert list(how.values())[1:3] == ["Triton conv1d", "Triton conv1d"]
+    why = "one by one (200 positions; a tile in registers has up to 128)"
+    assert list(how.values())[1:3] == [f"Triton conv1d, {why}", "Triton conv1d"]
 
 
 @pytest.mark.parametrize("precision", TOLERANCE)
@@ -179,7 +186,7 @@ def test_what_no_kernel_takes_says_why():
     x = net.call(torch.cumsum, x, 2)
     how = compare(net.finish(net.conv(x, 2, 1)), InputSpec(30), random_codes(2, 30))
     assert list(how.values()) == [
-        "PyTorch: the ELU's alpha is 0.5; the kernels have 1",
+        "PyTorch, conv2d channels-last: the ELU's alpha is 0.5; the kernels have 1",
         "PyTorch: windows overlap, or stand apart from what a kernel ends",
         "PyTorch: no kernel computes it",
         "Triton conv1d",
@@ -189,7 +196,106 @@ def test_what_no_kernel_takes_says_why():
 def test_a_wide_pool_stays_beside_its_convolution():
     graph = captured(nn.Conv1d(4, 8, 3, padding=1), nn.MaxPool1d(20), length=60)
     how = compare(graph, InputSpec(60), random_codes(2, 60))
-    assert next(iter(how.values())) == "Triton first_conv1d"
+    assert list(how.values()) == [
+        "Triton first_conv1d",
+        "PyTorch: pool windows of 20 positions; one program holds up to 16",
+    ]
+
+
+class Bilinear(nn.Module):
+    """A bilinear squeeze-excite between two convolutions."""
+
+    def __init__(self, channels=24, reduced=9):
+        super().__init__()
+        self.stem = nn.Conv1d(4, channels, 5, padding=2)
+        self.gate = BilinearSqueezeExcite(channels, reduced)
+        self.last = nn.Conv1d(channels, 2, 1)
+        for tensor in self.gate.parameters():
+            nn.init.normal_(tensor, std=0.7)
+
+    def forward(self, x):
+        return self.last(self.gate(self.stem(x).relu())).mean(2)
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_a_bilinear_gate_is_one_kernel(precision):
+    torch.manual_seed(0)
+    graph = capture(Bilinear().eval().requires_grad_(False), 4, 30)
+    said = list(compare(graph, InputSpec(30), random_codes(3, 30), precision=precision).values())
+    assert said[:3] == ["Triton first_conv1d", "Triton squeeze", "Triton excite"]
+    assert said[-2:] == ["Triton conv1d + gate", "Triton squeeze"]
+    assert not [way for way in said if way.startswith("PyTorch")]
+
+
+def test_a_gate_too_wide_for_registers_is_several_kernels():
+    graph = capture(Bilinear(150, 130).eval().requires_grad_(False), 4, 30)
+    said = list(compare(graph, InputSpec(30), random_codes(2, 30)).values())
+    why = "130 reduced features; one program holds up to 128"
+    assert said[2:4] == [f"Triton conv1d of width 1, one by one ({why})",
+                         "Triton conv1d of width 1"]  # fmt: skip
+    assert "PyTorch: no kernel computes it" in said
+
+
+def test_nothing_of_legnet_is_small_and_in_pytorch():
+    """As the winner has it: bilinear gates, groups of two, blocks beside their input."""
+    torch.manual_seed(0)
+    sizes = {"length": 24, "stem": 16, "widths": (24, 16)}
+    model = fastseq.models.build("legnet", **sizes).eval().requires_grad_(False)
+    graph = capture(model, model.input_spec.channels, 24)
+    how = compare(graph, model.input_spec, random_codes(3, 24))
+    slow = {name: way for name, way in how.items() if way.startswith("PyTorch")}
+    assert {*slow.values()} <= {"PyTorch: a copy, channels last"}
+    program = onto_kernels(graph, model.input_spec, "+", 24, "bfloat16")
+    assert program.meta["foreign"] == []
+    called = {str(n.target) for n in program.graph.nodes if n.op == "call_function"}
+    assert {name for name in called if not name.startswith("fastseq")} == {"aten.cat.default"}
+
+
+class EveryRule(nn.Module):
+    """One layer for each kernel: from codes, dense, in groups, gated, a sum, a block, heads."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.groups = nn.Conv1d(4, 16, 5, padding=2), nn.Conv1d(16, 16, 3, padding=1,
+                                                                           groups=8)  # fmt: skip
+        self.gate = nn.Sequential(nn.Linear(16, 6), nn.SiLU(), nn.Linear(6, 16), nn.Sigmoid())
+        self.block = Residual()
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x):
+        x = self.stem(x).relu()
+        x = x + x * self.gate(self.groups(x).mean(2)).unsqueeze(2)
+        kept = x = F.max_pool1d(torch.tanh(x), 2)
+        x = F.silu(self.block.convs[0](x))
+        x = F.silu(self.block.convs[1](x) + kept)
+        return self.head(x.amax(2))
+
+
+KERNELS = ["conv1d", "first_conv1d", "depthwise_conv1d", "squeeze", "excite", "pointwise",
+           "residual_pair"]  # fmt: skip
+
+
+@pytest.mark.parametrize("refused", [*([op] for op in KERNELS), KERNELS], ids=" ".join)
+def test_every_rule_asks_and_tells_why_not(refused, monkeypatch):
+    """Where a kernel refuses, a smaller one or PyTorch answers, and the plan says so."""
+    torch.manual_seed(0)
+    graph = capture(EveryRule().eval().requires_grad_(False), 4, 30)
+    codes = random_codes(3, 30)
+    used = {way.split()[1].rstrip(",") for way in compare(graph, InputSpec(30), codes).values()}
+    assert used >= {*KERNELS} - {"conv1d"}
+    taken = support.reasons
+
+    def reasons(op, *call, **options):
+        return [f"no {op} today"] if op in refused else taken(op, *call, **options)
+
+    monkeypatch.setattr(support, "reasons", reasons)
+    said = list(compare(graph, InputSpec(30), codes).values())
+    for op in refused:
+        assert not [way for way in said if way.split()[:2] == ["Triton", op]]
+        assert op == "conv1d" or [way for way in said if f"no {op} today" in way], said
+    if refused == KERNELS:
+        assert not [way for way in said if way.startswith("Triton") and "gate" not in way]
+        assert "PyTorch, conv2d channels-last: no conv1d today" in said
 
 
 def test_recurrent_layers_may_run_in_float32():
