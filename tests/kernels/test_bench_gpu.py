@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks import page
-from benchmarks.kernels import bench_gpu
+from benchmarks.kernels import networks, report
 from tests.kernels.interpreter import ROOT, SETTINGS
 
 COMMAND = [sys.executable, "-m", "benchmarks.kernels.bench_gpu"]
@@ -64,15 +64,15 @@ def test_every_aim_on_a_gpu_is_answered_by_a_figure_of_the_command(smoke, monkey
         return SimpleNamespace(name=net.name, n=len(codes), codes=codes, plan=None, plain=None,
                                flat=None, ours=None, whole_way=None, theirs=None)  # fmt: skip
 
-    monkeypatch.setattr(bench_gpu, "contest_of", contest_of)
+    monkeypatch.setattr(networks, "contest_of", contest_of)
     # `partial` holds the methods that time, and refuses None
-    monkeypatch.setattr(bench_gpu, "partial", lambda *given, **options: None)
-    report = Names()
-    contests = bench_gpu.networks(report)
-    bench_gpu.mutants(report, contests)
-    bench_gpu.compiled(report, contests)
+    monkeypatch.setattr(networks, "partial", lambda *given, **options: None)
+    names = Names()
+    contests = networks.networks(names)
+    networks.mutants(names, contests)
+    networks.compiled(names, contests)
     smoked = [row for row in json.loads(smoke.read_text())["rows"] if "figure" in row]
-    rows = [*page.networks(report.rows), *smoked]
+    rows = [*page.networks(names.rows), *smoked]
     goals = tomllib.loads((page.HERE / "goals.toml").read_text())["goal"]
     aims = [page.Goal(**goal) for goal in goals if goal["of"] == "kernels.gpu"]
     assert len(aims) > 10
@@ -81,10 +81,10 @@ def test_every_aim_on_a_gpu_is_answered_by_a_figure_of_the_command(smoke, monkey
 
 def crash(output, *, goes_on):
     """Add three figures, of which the second ends the process."""
-    report = bench_gpu.Report(Path(output), 60, goes_on=goes_on)
-    report.add("layer", "first", lambda: {"ms": 1.0})
-    report.add("layer", "second", lambda: os.kill(os.getpid(), signal.SIGSEGV))
-    report.add("layer", "third", lambda: {"ms": 3.0})
+    rows = report.Report(Path(output), 60, goes_on=goes_on)
+    rows.add("layer", "first", lambda: {"ms": 1.0})
+    rows.add("layer", "second", lambda: os.kill(os.getpid(), signal.SIGSEGV))
+    rows.add("layer", "third", lambda: {"ms": 3.0})
 
 
 def test_a_figure_that_ends_the_process_costs_no_other(tmp_path):
@@ -109,12 +109,12 @@ def test_figures_that_fail_are_written_down_and_needed_ones_are_done_again(tmp_p
         raise ArithmeticError("relative error 1")
 
     for goes_on in (False, True):
-        report = bench_gpu.Report(output, 60, goes_on=goes_on)
-        assert report.add("network", "wrong", broken, again=True) is None
-        assert report.add("network", "needed", lambda: {"n": 2}, again=True) == {
+        rows = report.Report(output, 60, goes_on=goes_on)
+        assert rows.add("network", "wrong", broken, again=True) is None
+        assert rows.add("network", "needed", lambda: {"n": 2}, again=True) == {
             "section": "network", "name": "needed", "n": 2
         }  # fmt: skip
-    late = bench_gpu.Report(output, -1, goes_on=True)
+    late = report.Report(output, -1, goes_on=True)
     assert late.add("layer", "late", dict) is None
     errors = [row.get("error") for row in json.loads(output.read_text())["rows"]]
     assert errors == ["ArithmeticError: relative error 1", None, "not reached in the time given"]

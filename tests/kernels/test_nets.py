@@ -4,7 +4,7 @@ import pytest
 import torch
 from fastseq_kernels import reference
 
-from benchmarks.kernels.bench_gpu import one_hot
+from benchmarks.kernels.device import one_hot
 from benchmarks.kernels.nets import NETS, Flat, Plain
 from fastseq.lower.plan import Plan
 from tests.kernels.inputs import DEVICE, random_codes
