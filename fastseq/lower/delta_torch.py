@@ -162,15 +162,18 @@ class _Run:
         phase = self.group.sites.start % period
         for one in np.unique(phase):
             part = np.flatnonzero(phase == one)
-            group = Group(self.group.maps, self.group.frames, self.group.sites[part])
-            some, apart = torch.from_numpy(part), {*np.diff(part).tolist()} or {1}
-            if len(apart) == 1:  # a view
-                some = slice(part[0], part[-1] + 1, *apart)
+            apart = {*np.diff(part).tolist()} or {1}
+            some = slice(part[0], part[-1] + 1, *apart) if len(apart) == 1 else part  # a view
+            group = Group(self.group.maps, self.group.frames, self.group.sites[some])
             values = {i: self._part(i, value, some, group) for i, value in self.values.items()}
-            yield _Run(self.engine, group, self.places[part], values, period)
+            yield _Run(self.engine, group, self.places[some], values, period)
 
     def _part(
-        self, number: int, value: Window | Tensor | None, some: slice | Tensor, group: Group
+        self,
+        number: int,
+        value: Window | Tensor | None,
+        some: slice | NDArray[np.int64],
+        group: Group,
     ) -> Window | Tensor | None:
         """Return some sites' differences of one value."""
         if isinstance(value, Window):
@@ -188,7 +191,7 @@ class _Run:
         group, length = self.group, step.shape[-1]
         if step.function in TO_VECTORS:
             delta = TO_VECTORS[step.function](step, group, inputs[0])
-            return vector_step(group.maps.reference, group.rows, number, step, [], delta)
+            return vector_step(group.maps.reference, group.sites.rows, number, step, [], delta)
         frame = group.frame(number + 1)
         if frame.width >= length or any(w is not None and w.frame.whole for w in inputs):
             inputs = [w and group.widened(w, step.length_in) for w in inputs]
@@ -209,11 +212,11 @@ class _Run:
             if isinstance(value, Window):
                 value = group.widened(value, step.length_in).delta.flatten(0, 1).mT
             full.append(self._zeros(i) if value is None else value)
-        made = vector_step(group.maps.reference, group.rows, number, step, full)
+        made = vector_step(group.maps.reference, group.sites.rows, number, step, full)
         if not step.is_map:
             return made
         delta = made.mT.contiguous().unflatten(0, group.shape)
         return Window(delta, Frame(0, step.shape[1], 1, True))
 
     def _zeros(self, number: int) -> Tensor:
-        return torch.zeros(len(self.group.rows), *self.engine.chain.shapes[number])
+        return torch.zeros(len(self.group.sites.rows), *self.engine.chain.shapes[number])

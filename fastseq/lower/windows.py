@@ -97,8 +97,6 @@ class Group:
     maps : Maps
     sites : Sites
     shape : (sites, alternatives)
-    rows : int64, (edits,)
-        Which reference each edit belongs to.
     first : int
         Where the first site begins.
     """
@@ -106,7 +104,6 @@ class Group:
     def __init__(self, maps: Maps, frames: Frames, sites: Sites) -> None:
         self.maps, self.frames, self.sites = maps, frames, sites
         self.shape = (len(sites), sites.alternatives)
-        self.row, self.rows = torch.from_numpy(sites.row), sites.rows
         self.first, self.apart = int(sites.start.min()), sites.apart
         self._offset = sites.start - self.first
 
@@ -141,7 +138,11 @@ class Group:
             every = rows.as_strided(
                 (len(rows) - frame.width + 1, frame.width, channels), (channels, channels, 1)
             )
-            at = self.row * long + torch.from_numpy(self.starts(frame)) + self.maps.before
+            at = (
+                torch.from_numpy(self.sites.row) * long
+                + torch.from_numpy(self.starts(frame))
+                + self.maps.before
+            )
             return every[at][:, None]
         apart = 0 if frame.whole else self.apart // frame.stride
         first = int(self.sites.row[0]) * long + frame.start + self.maps.before
