@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -168,6 +170,30 @@ class ChannelNorm(nn.Module):
         return self.head(self.norm(x).mean(1))
 
 
+class Recurrent(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.stem = nn.Conv1d(4, 16, 7, padding=3)
+        self.body = kind(16, 8, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x):
+        x, _ = self.body(torch.relu(self.stem(x)).transpose(1, 2))
+        return self.head(x.mean(1))
+
+
+class Attentive(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv1d(4, 16, 7, padding=3)
+        self.body = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x):
+        x = self.body(torch.relu(self.stem(x)).permute(0, 2, 1))
+        return self.head(x.mean(1).view(x.size(0), -1))
+
+
 def flat(length, *layers):
     body = nn.Sequential(nn.Conv1d(4, 24, 7, padding=3), nn.BatchNorm1d(24), nn.ReLU(), *layers)
     features = body(torch.zeros(2, 4, length)).flatten(1).shape[1]
@@ -195,19 +221,35 @@ MODELS = {
     "mean inside": (lambda: flat(47, nn.AvgPool1d(4, 3, 2, count_include_pad=False)), 47),
     "stride": (lambda: flat(53, nn.Conv1d(24, 10, 6, stride=2, padding=3), nn.PReLU(10)), 53),
     "norm over length": (lambda: flat(40, nn.LayerNorm(40)), 40),
+    "lstm": (lambda: Recurrent(nn.LSTM), 40),
+    "gru": (lambda: Recurrent(nn.GRU), 40),
+    "attention": (Attentive, 40),
 }
 
 
+def trained(model, length, steps=30):
+    """The model after some steps towards telling sequences that hold a word, in eval mode."""
+    descent = torch.optim.AdamW(model.train().parameters(), 3e-3)
+    word = torch.tensor([3, 2, 0, 1, 3, 1, 0])
+    for _ in range(steps):
+        codes, holds = torch.randint(0, 4, (32, length)), torch.rand(32) < 0.5
+        for row in holds.nonzero():
+            at = int(torch.randint(0, length - 7, ()))
+            codes[row, at : at + 7] = word
+        answer = model(TABLE[codes].mT).reshape(32, -1).mean(1)
+        loss = (answer - 2 * holds).square().mean()
+        descent.zero_grad()
+        loss.backward()
+        descent.step()
+    return model.eval().requires_grad_(False)
+
+
+@cache
 def built(name):
-    """A model whose normalisation has seen sequences, and codes to edit."""
+    """A trained model as a graph, and codes to edit."""
     torch.manual_seed(3)
     build, length = MODELS[name]
-    model = build().train()
-    codes = sequences(3, length, seed=1)
-    with torch.no_grad():
-        for _ in range(20):
-            model(TABLE[torch.randint(0, 4, (32, length))].mT)
-    return capture(model.eval(), 4, length), codes
+    return capture(trained(build(), length), 4, length), sequences(3, length, seed=1)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -240,6 +282,30 @@ def test_walls_are_named():
     assert not engine.reasons
     assert len(engine.walls) == 1
     assert "mul" in engine.walls[0]
+
+
+@pytest.mark.parametrize(("name", "why"), [("lstm", "recurrence"), ("attention", "attention lets")])
+def test_the_batch_size_is_no_wall(name, why):
+    engine = DeltaEngine(built(name)[0], TABLE)
+    assert not engine.reasons
+    assert why in engine.walls[0]
+    assert "sym_size" not in "".join(engine.explain(9))
+
+
+def test_an_input_in_another_shape_is_a_reason():
+    class Rows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 8, (2, 5))
+
+        def forward(self, x):
+            return torch.relu(self.conv(x[:, None])).flatten(2).mean(2)
+
+    graph, codes = capture(Rows(), 4, 30), sequences(2, 30)
+    engine = DeltaEngine(graph, TABLE)
+    assert "two-dimensional" in engine.reasons[0]
+    assert engine.slow
+    compare(graph, codes, few_edits(codes), engine)
 
 
 def test_a_wall_at_the_input_is_a_reason():

@@ -9,6 +9,10 @@ import torch
 def answers(graph, table, codes, dtype=torch.float64):
     """The graph's answer on every sequence."""
     model = copy.deepcopy(graph).to(dtype)
+    for node in model.graph.nodes:  # the first states of a recurrence
+        if node.kwargs.get("dtype") is torch.float32:
+            node.kwargs = {**node.kwargs, "dtype": dtype}
+    model.recompile()
     with torch.no_grad():
         x = table.to(dtype)[torch.from_numpy(codes).long()].mT
         return model(x).double().numpy()
