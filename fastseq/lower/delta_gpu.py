@@ -298,7 +298,7 @@ def _refusal(step: Step) -> list[str]:
         if step.stride != 1 or step.arguments["groups"] != 1:
             return [f"{step.name} has a stride or groups, which windows on a GPU do not pass"]
         if _named(step)[0] == "":
-            return [f"{step.name} ends in an ELU whose alpha is not 1"]
+            return [f"{step.name} ends in an activation that no kernel has: {step.activation}"]
         return []
     vectors = kind is ops.linear or kind in HOMOGENEOUS or kind is ops.activate
     if vectors and not step.length_in:
@@ -313,7 +313,7 @@ def _named(step: Step) -> tuple[str, Tensor | None]:
     name, parameter = step.activation, step.parameter
     if name == "leaky_relu":
         return "prelu", torch.tensor([float(parameter)], device=step.arguments["weight"].device)  # type: ignore[arg-type]
-    if name == "elu" and parameter != 1:
+    if name not in reference.ACTIVATIONS or (name == "elu" and parameter != 1):
         return "", None
     return name, parameter if name == "prelu" else None  # type: ignore[return-value]
 
