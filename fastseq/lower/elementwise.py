@@ -10,6 +10,8 @@ from fastseq.lower.lowering import Lowering, Value
 
 aten = torch.ops.aten
 
+# a vector up to this many features is scaled by a diagonal linear layer, which others take in
+WIDEST = 2048
 # of Klambauer et al. (2017), as PyTorch writes them
 SELU = {"alpha": 1.6732632423543772, "scale": 1.0507009873554805}
 
@@ -22,6 +24,9 @@ def affine(low: Lowering, x: Value, scale: Tensor | float, shift: Tensor | float
     )
     if (scale == 1).all() and not shift.any():
         return x
+    if len(x.shape) == 1 and channels > WIDEST:
+        scaled = low.emit(aten.mul.Tensor, x, scale.contiguous(), shape=x.shape)
+        return low.emit(aten.add.Tensor, scaled, shift.contiguous(), shape=x.shape)
     if len(x.shape) == 1:
         return low.emit(ops.linear, x, scale.diag(), shift, "none", None, shape=x.shape)
     made = low.emit(
