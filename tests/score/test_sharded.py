@@ -117,7 +117,7 @@ def test_runs_go_on_only_as_they_began(tmp_path):
     ):
         with pytest.raises(ResumeError, match=f"holds another run; {differs} differ"):
             run(**options, resume=True)
-    with pytest.raises(ResumeError, match="another run; task, n, steps"):
+    with pytest.raises(ResumeError, match="another run; task, baselines, n, steps"):
         fastseq.attribute(model, CODES, "ism", task=0, output=output, shard=64, resume=True)
     whole = fastseq.saturation_mutagenesis(model, CODES)
     assert run(resume=True)["complete"]
