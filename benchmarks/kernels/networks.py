@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from benchmarks.kernels.device import DEVICE, one_hot, settled
 from benchmarks.kernels.nets import NETS, Flat, Net, Plain
 from benchmarks.kernels.report import Report
+from benchmarks.kernels.rooflines import peak
 from fastseq.lower.gpu import captured, in_parts
 from fastseq.lower.plan import Plan
 from fastseq.sequence.edits import Edits
@@ -23,8 +24,9 @@ NET_TOLERANCE = 2e-2
 class Contest:
     """A network run by a plan and by PyTorch, on the same codes."""
 
-    def __init__(self, name: str, plan: Plan, plain: Plain, codes: Tensor, truth: Tensor) -> None:
-        self.name, self.plan, self.plain, self.codes, self.truth = name, plan, plain, codes, truth
+    def __init__(self, net: Net, plan: Plan, plain: Plain, codes: Tensor, truth: Tensor) -> None:
+        self.name, self.operations = net.name, net.operations()
+        self.plan, self.plain, self.codes, self.truth = plan, plain, codes, truth
         self.flat, self.n = Flat(plain), len(codes)
         self.own = reference.relative_error(self.flat(self.inputs(len(truth))), truth)
 
@@ -39,7 +41,7 @@ class Contest:
             plan = Plan(plain, length=net.length, device=DEVICE, precision="bfloat16",
                         micro_batch=1 if most == 1 else None)  # fmt: skip
         truth = plain.double()(one_hot(codes[:32], torch.float64))
-        return cls(net.name, plan, plain.bfloat16(), codes, truth)
+        return cls(net, plan, plain.bfloat16(), codes, truth)
 
     def inputs(self, n: int) -> Tensor:
         """Return what PyTorch takes, ready on the device."""
@@ -54,8 +56,10 @@ class Contest:
         if n >= len(self.truth) and not error <= max(NET_TOLERANCE, 2 * self.own):
             raise ArithmeticError(f"relative error {error:.2e}; PyTorch's own is {self.own:.2e}")
         ms = report.milliseconds(call)
+        share = n * self.operations / ms * 1e3 / peak(report)
         return {"n": n, "micro_batch": parts, "error_l2": error, "torch_error_l2": self.own,
-                "ms": ms, "sequences_per_second": n / ms * 1e3}  # fmt: skip
+                "ms": ms, "sequences_per_second": n / ms * 1e3,
+                "share_of_matrix_product": share}  # fmt: skip
 
     def whole_way(self, report: Report) -> dict:
         """Time a plan from codes in NumPy to answers in NumPy."""

@@ -29,7 +29,13 @@ def ceilings(report: Report) -> dict[str, float]:
     for name, figure in (("copy", copy), ("bfloat16 matrix product", product)):
         found |= report.add("ceiling", name, figure) or {}
     measured = {name: value for name, value in found.items() if value}
-    return {"bytes_per_second": 4.3e12, "operations_per_second": 790e12} | measured
+    return {"bytes_per_second": 4.3e12, "operations_per_second": peak(report)} | measured
+
+
+def peak(report: Report) -> float:
+    """Return operations a second of the matrix product, an H200's where it was not measured."""
+    row = report.known("ceiling", "bfloat16 matrix product") or {}
+    return row.get("operations_per_second") or 790e12
 
 
 def layers(report: Report, roof: dict[str, float]) -> list[Layer]:
