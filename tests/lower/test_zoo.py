@@ -9,6 +9,7 @@ import torch
 from fastseq.lower.ensemble import lower
 from fastseq.models import registry
 from fastseq.models.registry import build
+from fastseq.score.ism import saturation_mutagenesis
 from fastseq.sequence.edits import Edits, apply
 from tests.models.test_registry import NETWORKS, TINY
 
@@ -55,6 +56,16 @@ def test_plans_give_the_models_answers_and_effects(name):
     allowed = max(1e-4 * usual, 2 * np.median(np.abs(effects[1] - effects[0])))
     error = np.median(np.abs(effects[2] - effects[0]))
     assert error <= allowed, f"{error / usual:.1e} of the median effect"
+    if plan.not_incremental:
+        assert plan.not_incremental[0] in plan.explain_ism()
+    else:
+        _, deltas = plan.effects(rows, edits, engine="incremental", scale="logit")
+        error = np.median(np.abs(deltas - effects[0]))
+        assert error <= allowed, f"{error / usual:.1e} of the median effect, as differences"
+    middle = spec.variable // 2
+    variable = rows[:1, : spec.variable]
+    found = saturation_mutagenesis(plan, variable, start=middle, end=middle + 1)
+    assert np.isfinite(found.effect).all()
 
 
 def test_every_network_is_covered():
