@@ -31,8 +31,8 @@ Engine: TypeAlias = Literal["full", "incremental"]
 class Plan(Forward):
     """A model in eval mode on one device, fed fixed-size micro-batches of codes.
 
-    Every micro-batch has the same padded shape, so an answer does not depend on the sequence's
-    neighbours or on how many there are.
+    Every micro-batch has the same padded shape. Native layers give a sequence the same bits in any
+    company; where PyTorch runs an operator, its last ones may move with the place in a batch.
 
     Attributes
     ----------
@@ -129,8 +129,8 @@ class Plan(Forward):
 
         Notes
         -----
-        No bit of an answer or an effect depends on other rows, the order of edits or threads, and
-        edits to the same bases have the same effect. Nor does an effect depend on the row's other
+        No bit of an effect carried as a difference depends on other rows, the order of edits or
+        threads, and edits to the same bases have the same effect. Nor does an effect depend on the row's other
         edits, save what PyTorch carries (`explain_ism` says if it does) and where an activation is
         a curve: there, whether a row has 32 edits may move the last bit.
         """
