@@ -130,9 +130,9 @@ class Plan(Forward):
         Notes
         -----
         No bit of an effect carried as a difference depends on other rows, the order of edits or
-        threads, and edits to the same bases have the same effect. Nor does an effect depend on the row's other
-        edits, save what PyTorch carries (`explain_ism` says if it does) and where an activation is
-        a curve: there, whether a row has 32 edits may move the last bit.
+        threads, and edits to the same bases have the same effect. Nor does an effect depend on the
+        row's other edits, save what PyTorch carries (`explain_ism` says if it does) and where an
+        activation is a curve: there, whether a row has 32 edits may move the last bit.
         """
         _check_scale(scale)
         rows = check("rows", rows, "n l", dtype="uint8")
