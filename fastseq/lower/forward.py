@@ -19,6 +19,7 @@ from fastseq.lower.capture import NotCaptured, capture
 from fastseq.lower.gpu import AT_ONCE, RUNGS, Runner, fitting, in_parts, unpacked
 from fastseq.lower.kernels import Precision, obstacles, ready
 from fastseq.lower.program import Fewer, program
+from fastseq.lower.rows import RECURRENT
 from fastseq.models.specs import COMPLEMENT, InputSpec, OutputScale, Strand, TargetSpec
 from fastseq.sequence.pack import Packed
 
@@ -29,6 +30,12 @@ LOWER_ABOVE = 2e11
 # fastest, for 64 channels x 110 bp as for 256 x 249 and 64 x 2,114
 ACTIVATION_BYTES = 4 << 20
 LARGEST_BATCH, SMALLEST_BATCH = 64, 2
+
+
+def rung(rows: int) -> int:
+    """Return the least of 1, 2, 3, 4, 6, 8, 12, 16... that is no less: few shapes, few in vain."""
+    power = 1 << (rows - 1).bit_length()
+    return power * 3 // 4 if rows <= power * 3 // 4 and power > 2 else power
 
 
 class Forward:
@@ -126,8 +133,8 @@ class Forward:
             if self.compiled:
                 return self._compiled(strand)(rows).float()
             runs = self.program(strand)
-            if len(rows) < self.micro_batch:
-                return Fewer(runs, self.micro_batch).run(rows).float()
+            if self._takes_fewer and len(rows) < self.micro_batch:
+                return Fewer(runs, self._filled(len(rows))).run(rows).float()
             return runs(rows).float()
         x = self.input_spec.expand(codes, strand)
         half = self.dtype != torch.float32
@@ -184,15 +191,22 @@ class Forward:
         answer = score if scale == "logit" else spec.activate(score) * spec.slope
         return spec.same_strand(answer) if strand == "-" else answer
 
-    def _batches(self, codes: Codes, *, fewer: bool = False) -> Iterator[tuple[slice, Codes]]:
-        """Yield micro-batches; the last is padded with unknown bases or has ``fewer`` rows."""
+    def _batches(self, codes: Codes, *, whole: bool = False) -> Iterator[tuple[slice, Codes]]:
+        """Yield micro-batches; a short one is padded with unknown bases as far as it must be."""
         for first in range(0, len(codes), self.micro_batch):
             batch = codes[first : first + self.micro_batch]
-            short = self.micro_batch - len(batch)
-            if short and not fewer:
-                padding = np.full((short, codes.shape[1]), UNKNOWN, np.uint8)
-                batch = np.concatenate([batch, padding])
-            yield slice(first, first + self.micro_batch - short), batch
+            rows = slice(first, first + len(batch))
+            run = self.micro_batch if whole else self._padded(len(batch))
+            if padding := run - len(batch):
+                unknown = np.full((padding, codes.shape[1]), UNKNOWN, np.uint8)
+                batch = np.concatenate([batch, unknown])
+            yield rows, batch
+
+    def _padded(self, rows: int) -> int:
+        """Return how many sequences run in a micro-batch that has so many."""
+        if self._takes_fewer:
+            return rows
+        return self.micro_batch if self.compiled else min(rung(rows), self.micro_batch)
 
     def _run(self, codes: Codes, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
         if self.on_kernels:
@@ -200,7 +214,7 @@ class Forward:
             out = self._runner(strand, codes.shape[1], scale)(codes)
         else:
             out = np.empty((len(codes), *self.answer_shape), np.float32)
-            for rows, batch in self._batches(codes, fewer=self._takes_fewer):
+            for rows, batch in self._batches(codes):
                 out[rows] = self._answer(batch, strand, scale)[: rows.stop - rows.start]
         if not np.isfinite(out).all():
             odd = int(np.argmax(~np.isfinite(out.reshape(len(out), -1)).all(1)))
@@ -210,6 +224,14 @@ class Forward:
                 stacklevel=3,
             )
         return out
+
+    def _filled(self, rows: int) -> int:
+        """Return to how many sequences operators of PyTorch are filled up where there are fewer."""
+        called = {node.target for node in self.program("+").graph.nodes}
+        # a recurrent layer is most of a network's time, filled up or not
+        return (
+            self.micro_batch if called.isdisjoint(RECURRENT) else min(rung(rows), self.micro_batch)
+        )
 
     @cached_property
     def _takes_fewer(self) -> bool:

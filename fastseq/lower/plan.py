@@ -31,8 +31,8 @@ Engine: TypeAlias = Literal["full", "incremental"]
 class Plan(Forward):
     """A model in eval mode on one device, fed fixed-size micro-batches of codes.
 
-    Every micro-batch has the same padded shape. Native layers give a sequence the same bits in any
-    company; where PyTorch runs an operator, its last ones may move with the place in a batch.
+    Native layers give a sequence the same bits in any company; where PyTorch runs an operator, the
+    last ones may move with the place in a batch and with how many there are.
 
     Attributes
     ----------
@@ -232,7 +232,7 @@ class Plan(Forward):
         if strand == "-" and self.target_spec.strand_exchange:
             task = self.target_spec.strand_exchange[task]
         out = np.empty((len(codes), 4, self.input_spec.length), np.float32)
-        for rows, batch in self._batches(check("codes", codes, "n l", dtype="uint8")):
+        for rows, batch in self._batches(check("codes", codes, "n l", dtype="uint8"), whole=True):
             x = self.input_spec.expand(self.input_spec.place(batch), strand).to(self.device)
             x.requires_grad_(True)
             # cuDNN refuses a backward pass through a recurrent layer in eval mode

@@ -35,12 +35,14 @@ def explain(name):
         fastseq.perturb(plan, codes, verb, **how)
     else:
         fastseq.attribute(plan, codes, verb, baselines="shuffle", n=2, steps=8, **how)
-def run(name, seconds=None):
+def run(name, seconds=None, behind=0):
     child = os.fork()
     if not child:
         explain(name)
         os._exit(0)
     if seconds is not None:
+        while len(parts()) < behind:
+            time.sleep(1e-3)
         time.sleep(seconds)
         os.kill(child, signal.SIGKILL)
     return os.waitpid(child, 0)[1]
@@ -52,8 +54,10 @@ def parts():
 begin = time.monotonic()
 assert run(verb + "-timed") == 0
 whole, draw = time.monotonic() - begin, random.Random(8)
+behind = 1
 while kills:
-    kills -= run("killed", draw.uniform(0.1, 0.7) * whole) == signal.SIGKILL
+    kills -= run("killed", (not behind) * draw.uniform(0.1, 0.7) * whole, behind) == signal.SIGKILL
+    behind = 0
     print(len(parts()))
     for part in parts() if len(parts()) > 4 else []:
         os.unlink(part)
