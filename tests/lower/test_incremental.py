@@ -12,7 +12,7 @@ from fastseq._native import cpu
 from fastseq._native import delta as native
 from fastseq.lower import ops
 from fastseq.lower.capture import capture
-from fastseq.lower.delta_native import ACTIVATIONS
+from fastseq.lower.delta_native import ACTIVATIONS, NativeDeltas
 from fastseq.lower.incremental import DeltaEngine
 from tests.lower.networks import TABLE, Network, networks
 from tests.reference.effects import effects, substitutions
@@ -454,6 +454,35 @@ def test_every_instruction_set_is_exact(name, path):
         compare(graph, codes, (row, start, inserted, np.arange(len(row) + 1)))
     finally:
         cpu.use(before)
+
+
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=bfloat16)])
+@pytest.mark.parametrize("name", ["residual", "prelu", "wide groups", "wide pool", "profile"])
+def test_nothing_is_read_beside_weights_nor_of_old_scratch(name, precision, monkeypatch):
+    graph, codes = built(name)
+    row, start, inserted, _ = substitutions(codes[:1])
+    calls = (row, start, inserted, np.arange(len(row) + 1)), few_edits(sequences(3, codes.shape[1]))
+    engine = DeltaEngine(graph, TABLE, precision=precision)
+    plain = [engine.effects(codes, *edits)[1] for edits in calls]
+    fresh = NativeDeltas._scratch
+
+    def between_nans(self, array):
+        nan = 0x7FC0 if array.dtype == np.int16 else np.nan
+        self._held.append(np.pad(array.ravel(), 8192, constant_values=nan))
+        return self._held[-1][8192:].ctypes.data
+
+    def spoiled(self, geometry):
+        found = fresh(self, geometry)
+        for array in found:
+            array.view(np.uint8).fill(255)
+        return found
+
+    monkeypatch.setattr(NativeDeltas, "_hold", between_nans)
+    monkeypatch.setattr(NativeDeltas, "_scratch", spoiled)
+    engine = DeltaEngine(graph, TABLE, precision=precision)
+    for edits, expected in zip(calls, plain):
+        np.testing.assert_array_equal(engine.effects(codes, *edits)[1], expected)
+    assert not engine.slow
 
 
 @pytest.mark.parametrize("rows", [1, 7, 4096])
