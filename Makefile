@@ -45,7 +45,9 @@ wheel: setup
 sanitize: setup
 	FASTSEQ_SANITIZE=1 python -m pip install -q --no-deps -e .
 	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-		python -m pytest -s tests/sequence tests/reliability tests/io tests/hostile tests/lower/test_native.py; \
+		python -m pytest -s tests/sequence tests/reliability tests/io tests/hostile tests/lower/test_native.py \
+		tests/lower/test_incremental.py::test_every_instruction_set_is_exact \
+		tests/lower/test_incremental.py::test_nothing_is_read_beside_weights_nor_of_old_scratch; \
 	status=$$?; python -m pip install -q --no-deps -e . && exit $$status
 
 # what is too slow for every change: sanitizers, every kernel shape, every target of the compiler
