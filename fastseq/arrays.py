@@ -4,6 +4,7 @@ Axis letters, the same in every docstring: n sequences, l positions (bp), t task
 """
 
 from collections.abc import Sequence
+from functools import cache
 from operator import index
 from typing import Any, TypeAlias
 
@@ -61,7 +62,7 @@ def check(
     """
     found = np.asarray(array)
     accepted = (dtype,) if isinstance(dtype, str) else dtype
-    if accepted and found.dtype.name not in accepted and found.dtype.kind not in accepted:
+    if accepted and _name(found.dtype) not in accepted and found.dtype.kind not in accepted:
         raise DTypeError(f"{name} has dtype {found.dtype}; expected {' or '.join(accepted)}")
     words = axes.split()
     fits = found.ndim == len(words) and all(
@@ -72,6 +73,11 @@ def check(
         named = ", ".join(f"{word}={sizes[word]}" if word in sizes else word for word in words)
         raise ShapeError(f"{name} has shape {found.shape}; expected ({named})")
     return found
+
+
+@cache
+def _name(dtype: np.dtype) -> str:
+    return dtype.name  # which NumPy puts together anew each time
 
 
 def whole(name: str, value: object, least: int = 0) -> int:

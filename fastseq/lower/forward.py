@@ -19,7 +19,6 @@ from fastseq.lower.capture import NotCaptured, capture
 from fastseq.lower.gpu import AT_ONCE, RUNGS, Runner, fitting, in_parts, unpacked
 from fastseq.lower.kernels import Precision, obstacles, ready
 from fastseq.lower.program import Fewer, program
-from fastseq.lower.rows import RECURRENT
 from fastseq.models.specs import COMPLEMENT, InputSpec, OutputScale, Strand, TargetSpec
 from fastseq.sequence.pack import Packed
 
@@ -33,9 +32,9 @@ LARGEST_BATCH, SMALLEST_BATCH = 64, 2
 
 
 def rung(rows: int) -> int:
-    """Return the least of 1, 2, 3, 4, 6, 8, 12, 16... that is no less: few shapes, few in vain."""
-    power = 1 << (rows - 1).bit_length()
-    return power * 3 // 4 if rows <= power * 3 // 4 and power > 2 else power
+    """Return the least of 1 to 8, 10, 12, 14, 16, 20... that holds them: few shapes, few idle."""
+    step = max(1, (1 << (rows - 1).bit_length()) // 8)
+    return -(-rows // step) * step
 
 
 class Forward:
@@ -134,7 +133,7 @@ class Forward:
                 return self._compiled(strand)(rows).float()
             runs = self.program(strand)
             if self._takes_fewer and len(rows) < self.micro_batch:
-                return Fewer(runs, self._filled(len(rows))).run(rows).float()
+                return Fewer(runs, self.micro_batch).run(rows).float()
             return runs(rows).float()
         x = self.input_spec.expand(codes, strand)
         half = self.dtype != torch.float32
@@ -224,14 +223,6 @@ class Forward:
                 stacklevel=3,
             )
         return out
-
-    def _filled(self, rows: int) -> int:
-        """Return to how many sequences operators of PyTorch are filled up where there are fewer."""
-        called = {node.target for node in self.program("+").graph.nodes}
-        # a recurrent layer is most of a network's time, filled up or not
-        return (
-            self.micro_batch if called.isdisjoint(RECURRENT) else min(rung(rows), self.micro_batch)
-        )
 
     @cached_property
     def _takes_fewer(self) -> bool:

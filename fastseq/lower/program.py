@@ -59,18 +59,13 @@ class Fewer(fx.Interpreter):
             return super().run_node(n)
         args, kwargs = map_arg((n.args, n.kwargs), self._filled)
         count = len(self.env[next(node for node in n.all_input_nodes if node in self._by_rows)])
-        found = n.target(*args, **kwargs)  # type: ignore[operator]
-        return (found[0][:count],) if n.target in rows.RECURRENT else found[:count]
+        return n.target(*args, **kwargs)[:count]  # type: ignore[operator]
 
     def _filled(self, node: fx.Node) -> Any:
         """Return a node's value, with rows of zeros up to the batch and its order in memory."""
         value = self.env[node]
         if node not in self._by_rows:
             return value
-        if node.target is aten.zeros.default:  # what a recurrent layer begins with
-            axis = rows.sized_axis(node)
-            sizes = [self.batch if at == axis else n for at, n in enumerate(value.shape)]
-            return value.new_zeros(sizes)
         sizes, strides = [self.batch, *value.shape[1:]], [0] * value.ndim
         step = 1
         for axis in sorted(range(value.ndim), key=lambda at: (value.stride(at), -at)):

@@ -23,8 +23,6 @@ SIZED = {
     aten.reshape.default: 1, aten.expand.default: 1, aten.new_zeros.default: 1,
     aten.zeros.default: 0,
 }  # fmt: skip
-# whose first result has a row for each sequence, and the states that they begin with have not
-RECURRENT = {aten.lstm.input, aten.gru.input}
 # moves, single roundings, and sums over one sequence in an order of its own
 ROUND_ALIKE = {
     ops.add, ops.shift, ops.concat, ops.zero_pad, ops.max_pool, ops.global_max, operator.getitem,
@@ -46,11 +44,9 @@ def keeps(node: fx.Node) -> bool:
     if node.target in AXES:
         return _leaves_first_axis(node)
     if node.target in SIZED:
-        at = sized_axis(node)
-        return at == 0 or (at == 1 and all(user.target in RECURRENT for user in node.users))
-    if node.target in RECURRENT:
-        only_first = all(user.args[1] == 0 for user in node.users)
-        return only_first and node.args[-1] is True  # batch_first
+        size: Any = node.args[SIZED[node.target]]  # type: ignore[index]
+        counts = [getattr(part, "target", None) is aten.sym_size.int for part in size]
+        return counts[:1] == [True]
     if node.target is aten.matmul.default:
         rows, factor = node.args
         ranks = [len(part.meta.get("shape", ())) for part in node.all_input_nodes]
@@ -65,13 +61,6 @@ def rounds_alike(node: fx.Node) -> bool:
         return node.args[1] in ("relu", "leaky_relu", "prelu")
     moves = node.target in AXES or node.target in SIZED
     return (moves or node.target in ROUND_ALIKE) and node.target not in ROUND_BY_SHAPE
-
-
-def sized_axis(node: fx.Node) -> int | None:
-    """Return which axis of what an operator makes has the length of the batch, by its arguments."""
-    size: Any = node.args[SIZED[node.target]]  # type: ignore[index]
-    counts = [getattr(part, "target", None) is aten.sym_size.int for part in size]
-    return counts.index(True) if True in counts else None
 
 
 def _leaves_first_axis(node: fx.Node) -> bool:
