@@ -102,6 +102,8 @@ def incremental_effects(
     carried[found.edit] = engine.pays(found.start, found.size)
     if carried.all():
         return _as_differences(engine, target_spec, codes, placed, strand, scale)
+    if not carried.any():
+        return full(rows, edits, left=left, length=length, strand=strand, scale=scale)
     near, far = (np.flatnonzero(kind) for kind in (carried, ~carried))
     answers, effects = _as_differences(engine, target_spec, codes, placed.take(near), strand, scale)
     theirs, row = np.unique(edits.row[far], return_inverse=True)

@@ -41,6 +41,8 @@ OPERATIONS = 64
 NATIVE_RATE, WIDE_RATE, TORCH_RATE, NARROW = 1.6, 0.7, 0.5, 1.6
 FEWER_PRODUCTS, DIRECT, OPEN = 2.1, 1.25, 1.6
 NATIVE_STEP, TORCH_STEP, EDIT_OPERATIONS = 5e6, 12e6, 6e4
+# a reference, kept open for a few wide edits, takes as long as some 20 passes: what they save
+WORTH_WHILE = 0.5
 # what double precision behind a wall costs
 DOUBLE = 2
 # said of the edits that a plan runs in full
@@ -315,7 +317,7 @@ class DeltaEngine:
         return Cost((edits + 1) * self._forward_cost, once + edits * each)
 
     def pays(self, start: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which edits cost less as differences than their sequences do in full.
+        """Return which edits cost clearly less as differences than their sequences do in full.
 
         Parameters
         ----------
@@ -329,7 +331,7 @@ class DeltaEngine:
         pays = size <= 1
         wide = np.flatnonzero(~pays)
         cost = self._wide_cost(start[wide], start[wide] + size[wide])
-        pays[wide] = cost < self._forward_cost
+        pays[wide] = cost < WORTH_WHILE * self._forward_cost
         return pays
 
     def _wide_cost(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float64]:

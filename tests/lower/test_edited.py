@@ -133,11 +133,11 @@ def test_each_edit_takes_the_engine_that_is_faster_whatever_its_company(name):
 
 
 def test_an_edit_that_moves_much_runs_in_full(monkeypatch):
-    plan, _ = plan_of("residual")
+    plan, _ = plan_of("wide pool")
     engine = plan.delta_engine("+")
-    start, size = np.array([0, 40, 44]), np.array([45, 5, 1])
+    start, size = np.array([0, 45, 49]), np.array([50, 5, 1])
     assert engine.pays(start, size).tolist() == [False, True, True]
-    rows = np.random.default_rng(0).integers(0, 4, (2, 45), dtype=np.uint8)
+    rows = np.random.default_rng(0).integers(0, 4, (2, 50), dtype=np.uint8)
     edits = random_edits(rows)
     carrying(monkeypatch, all_of_them=False)
     _, deltas = plan.effects(rows, edits, engine="incremental")
