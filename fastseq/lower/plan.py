@@ -21,6 +21,7 @@ from fastseq.lower.forward import Forward
 from fastseq.lower.incremental import DeltaEngine
 from fastseq.lower.interchange import export_onnx
 from fastseq.lower.kernels import Precision as Precision
+from fastseq.lower.measured import measured_ism
 from fastseq.models.specs import OutputScale, Strand
 from fastseq.sequence.edits import Edits, apply, check_inside, window
 from fastseq.sequence.pack import Packed
@@ -342,18 +343,21 @@ class Plan(Forward):
         """Return how each layer runs and why, one line each."""
         return explain(self)
 
-    def explain_ism(self, edits: int | None = None) -> str:
-        """Return which engine mutates a sequence, what it costs at least, and why.
+    def explain_ism(self, edits: int | None = None, *, measure: bool = True) -> str:
+        """Return which engine mutates a sequence, what it costs at least and here, and why.
 
         Parameters
         ----------
         edits : int, optional
             Edits a sequence; three for each variable base where not given.
+        measure : bool
+            Whether both engines are timed on this machine, which takes some seconds.
         """
         edits = 3 * self.input_spec.variable if edits is None else edits
         reasons = self.not_incremental
         costs = [] if reasons else self.delta_engine("+").explain(edits)
-        return explain_ism(edits, reasons, self.incremental_pays(edits), costs)
+        text = explain_ism(edits, reasons, self.incremental_pays(edits), costs)
+        return f"{text}\n{measured_ism(self, edits)}" if measure else text
 
 
 def _check_scale(scale: str) -> None:

@@ -141,6 +141,7 @@ def test_explain_ism_says_what_pays():
     text = fastseq.lower(network(2), length=20).explain_ism()
     assert text.startswith("60 edits a sequence run ")
     assert "by differences" in text
+    assert "\nmeasured here: 60 edits of a sequence in " in text
 
 
 def test_words_are_edited_on_both_strands():
@@ -163,7 +164,7 @@ def test_plans_that_cannot_carry_differences_say_why():
     with pytest.raises(OptionError, match="engine='incremental' cannot run here: "):
         plan.effects(rows, Edits.substitutions(rows), engine="incremental")
     assert not plan.incremental_pays(60)
-    assert "run in full" in plan.explain_ism()
+    assert "run in full" in plan.explain_ism(measure=False)
 
 
 def test_identity_edits_have_no_effect_at_all():

@@ -1,17 +1,20 @@
 """How fast both engines make substitutions on this machine, on a sample."""
 
 from time import perf_counter
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fastseq.lower.plan import Engine, Plan
 from fastseq.sequence.edits import Edits
+
+if TYPE_CHECKING:
+    from fastseq.lower.plan import Plan
 
 # mutants timed, rounds of them at most, and seconds after which no round is begun
 SAMPLE, ROUNDS, SECONDS = 128, 3, 2.0
 
 
-def measured_ism(plan: Plan, edits: int) -> str:
+def measured_ism(plan: "Plan", edits: int) -> str:
     """Return a line: how long each engine takes for substitutions of one random sequence.
 
     Parameters
@@ -28,12 +31,12 @@ def measured_ism(plan: Plan, edits: int) -> str:
     row = np.random.default_rng(0).integers(0, 4, shape, dtype=np.uint8)
     sample = Edits.substitutions(row)[: max(1, min(edits, SAMPLE))]
 
-    def seconds(engine: Engine) -> float:
+    def seconds(engine: Literal["full", "incremental"]) -> float:
         begin = perf_counter()
         plan.effects(row, sample, engine=engine)
         return perf_counter() - begin
 
-    engines: tuple[Engine, ...] = ("full",) if plan.not_incremental else ("full", "incremental")
+    engines = ("full",) if plan.not_incremental else ("full", "incremental")
     for engine in engines:
         seconds(engine)
     begin, rounds = perf_counter(), []
