@@ -90,6 +90,9 @@ def files(run, tmp_path):
     )
     Path("theirs.tsv").write_text("chrom\tpos\tref\talt\tdelta\n" + "".join(
         f"chr1\t{p}\t{genome['1'][p - 1]}\tAG\t{p}\n" for p in range(60, 90)))  # fmt: skip
+    Path("my-edits.tsv").write_text(
+        "name\tpos\tref\talt\n" + "".join(f"s{i}\t9\t{s[9:11]}\tTTT\n" for i, s in enumerate(seqs))
+    )
     promoters = "".join(f">s{i}\n{text}\n" for i, text in enumerate(seqs))
     Path("promoters.fa").write_text(promoters)
     reads = "".join(f"@r{i}\n{text}\n+\n{'I' * 40}\n" for i, text in enumerate(seqs))
