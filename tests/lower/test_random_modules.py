@@ -172,6 +172,19 @@ def test_options_that_a_rule_could_overlook(name):
     holds(Code(OTHER[name]).eval(), LENGTH)
 
 
+@pytest.mark.parametrize("length", [240, 241, 249])
+def test_pools_of_four_behind_seven_taps(length):
+    # where yuzu 0.0.1 is wrong by more than the effect and says nothing
+    torch.manual_seed(0)
+    layers = [part for channels in (4, 8) for part in (
+        nn.Conv1d(channels, 8, 7, padding=3), nn.BatchNorm1d(8), nn.ReLU(), nn.MaxPool1d(4)
+    )]  # fmt: skip
+    head = nn.Sequential(nn.Flatten(), nn.Linear(8 * (length // 16), 2))
+    plan = holds(calibrated(nn.Sequential(*layers, head), 4, length), length)
+    assert not plan.not_incremental
+    assert not plan.delta_engine("+").walls
+
+
 def test_a_module_that_writes_into_its_own_state_is_not_captured():
     def counting(m, x):
         m.calls.add_(1)
