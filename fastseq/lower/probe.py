@@ -112,7 +112,7 @@ def target_spec(module: nn.Module, raw: object, spec: TargetSpec) -> tuple[Targe
         found = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
         raise ModelError(
             f"{type(module).__name__} answered one input with {found}; expected a "
-            "tensor (1,), (1, tasks) or (1, tasks, positions)"
+            "tensor (1,), (1, tasks) or (1, tasks, positions): wrap it in a module that returns one"
         )
     if raw.is_complex():
         raise ModelError(
