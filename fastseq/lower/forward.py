@@ -24,6 +24,9 @@ from fastseq.sequence.pack import Packed
 
 # capturing a graph takes about a second, which a smaller job never earns back at 2e11 FLOP/s
 LOWER_ABOVE = 2e11
+# why such a job runs the module as it is, and how many sequences at once: always as many, so that
+# one alone has the bits that it has in company
+SMALL_JOB, SMALL_JOB_BATCH = "a small job", 8
 
 # measured on one core with 1 MB of L2: a layer's widest activation of a micro-batch at 2-4 MB is
 # fastest, for 64 channels x 110 bp as for 256 x 249 and 64 x 2,114
@@ -76,7 +79,8 @@ class Forward:
         spec: TargetSpec = getattr(model, "target_spec", None) or TargetSpec()
         self.target_spec, self.positions = probe.target_spec(self.module, raw, spec)
         small = sequences is not None and sequences * operations.count < LOWER_ABOVE
-        self.graph, self.unlowered = (None, "a small job") if small else self._lower()
+        small = small and not self.is_graph  # which costs no capture
+        self.graph, self.unlowered = (None, SMALL_JOB) if small else self._lower()
         self.compiled = compile
         if compile and (reasons := inductor.refusals(self.graph, self.unlowered, self.device)):
             raise OptionError(f"compile=True cannot be had: {'; '.join(reasons)}")
@@ -90,6 +94,8 @@ class Forward:
 
     def _fitting_batch(self) -> int:
         """Return the power of two of sequences whose widest activation fits the cache."""
+        if self.unlowered == SMALL_JOB:
+            return SMALL_JOB_BATCH
         widest = 64 * self.input_spec.length
         if self.graph is not None:
             # what native layers take in, such as a pool, is not written down
@@ -205,7 +211,8 @@ class Forward:
         """Return how many sequences run in a micro-batch that has so many."""
         if self._takes_fewer:
             return rows
-        return self.micro_batch if self.compiled else min(rung(rows), self.micro_batch)
+        whole = self.compiled or self.graph is None
+        return self.micro_batch if whole else min(rung(rows), self.micro_batch)
 
     def _run(self, codes: Codes, strand: Strand, scale: OutputScale) -> NDArray[np.float32]:
         if self.on_kernels:
